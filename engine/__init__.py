@@ -1,0 +1,1 @@
+"""The local model engine: a child process that serves the OpenAI-compatible API on loopback."""

@@ -1,0 +1,1 @@
+"""Compute kernels behind named ops, each with a plain reference of the same signature."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 State = Mapping[str, Json]
-"""A step's resume state: small, JSON, committed before and after each run."""
+"""What an attempt remembers: small, JSON, committed before and after each run of a step, never a token. One state
+runs through the whole plan: the first step gets an empty one, each later step what the step before it left."""
 
 
 # ---- content -------------------------------------------------------------------------------------
@@ -354,7 +355,7 @@ class Found:
 
     remote_id: str
     permalink: str = ""
-    state: State = field(default_factory=dict)  # what the step would have left behind
+    state: State = field(default_factory=dict)  # the whole state the step would have left; {} = the armed state
 
 
 @dataclass(frozen=True, slots=True)

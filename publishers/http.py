@@ -228,7 +228,12 @@ def retry_time(headers: Mapping[str, str], now: datetime) -> datetime:
 
 
 @asynccontextmanager
-async def open_http(*, secrets: Sequence[str] = (), explain: Explain | None = None) -> AsyncIterator[Http]:
+async def open_http(
+    *,
+    secrets: Sequence[str] = (),
+    explain: Explain | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AsyncIterator[Http]:
     """An `Http` over a new connection pool, closed at the end."""
     async with httpx.AsyncClient(follow_redirects=False, headers={"User-Agent": "Quarry/0.1"}) as client:
-        yield Http(client, secrets=secrets, explain=explain)
+        yield Http(client, secrets=secrets, explain=explain, now=now)

@@ -1,0 +1,1 @@
+"""Words, errors, time and paths that everything in the app shares."""

@@ -1,0 +1,155 @@
+"""Publications and their snapshots: what is live, and how it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlmodel import col, func, select
+
+from app.core.ids import Id
+from app.core.words import Channel, Provenance, Publication, Snapshot
+from app.store.repositories.base import Repository
+from app.store.tables import DraftRow, MetricsColumns, PostRow, PublicationRow, SnapshotLatestRow, SnapshotRow
+from publishers.api import Metrics
+
+_NUMBERS = tuple(MetricsColumns.model_fields)
+
+
+class Publications(Repository):
+    def add(self, publication: Publication) -> Publication:
+        """Add, or give back the one this attempt already has for that part (recording twice is harmless)."""
+        row = self._session.exec(
+            select(PublicationRow).where(
+                PublicationRow.attempt_id == publication.attempt_id, PublicationRow.part == publication.part
+            )
+        ).first()
+        if row is None:
+            row = PublicationRow(
+                id=publication.id,
+                post_id=publication.post_id,
+                attempt_id=publication.attempt_id,
+                account_id=publication.account_id,
+                part=publication.part,
+                remote_id=publication.remote_id,
+                permalink=publication.permalink,
+                published_at=publication.published_at,
+                next_pull_at=publication.next_pull_at,
+            )
+            self._add(row)
+            self._unit.changed("publication", row.id)
+        return _publication(row)
+
+    def get(self, identifier: Id) -> Publication:
+        return _publication(self._row(PublicationRow, identifier, "publication"))
+
+    def of_post(self, post_id: Id) -> Sequence[Publication]:
+        rows = self._session.exec(
+            select(PublicationRow).where(PublicationRow.post_id == post_id).order_by(col(PublicationRow.part))
+        )
+        return [_publication(row) for row in rows]
+
+    def due_for_pull(self, account_ids: Sequence[Id], limit: int = 100) -> Sequence[Publication]:
+        """Those whose next snapshot is due, oldest wish first."""
+        rows = self._session.exec(
+            select(PublicationRow)
+            .where(
+                col(PublicationRow.account_id).in_(account_ids),
+                col(PublicationRow.gone_at).is_(None),
+                col(PublicationRow.next_pull_at) <= self._now,
+            )
+            .order_by(col(PublicationRow.next_pull_at))
+            .limit(limit)
+        )
+        return [_publication(row) for row in rows]
+
+    def next_pull(self) -> datetime | None:
+        return self._session.exec(
+            select(func.min(PublicationRow.next_pull_at)).where(col(PublicationRow.gone_at).is_(None))
+        ).one()
+
+    def pulled(self, identifier: Id, next_pull_at: datetime | None) -> None:
+        self._row(PublicationRow, identifier, "publication").next_pull_at = next_pull_at
+
+    def gone(self, identifier: Id) -> None:
+        """The platform no longer has it: it leaves the ranking from now on."""
+        row = self._row(PublicationRow, identifier, "publication")
+        row.gone_at, row.next_pull_at = self._now, None
+        self._unit.changed("publication", row.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A publication with its newest metrics and the draft behind it: one row of the ranking's input."""
+
+    publication: Publication
+    channel: Channel
+    taken_at: datetime
+    metrics: Metrics
+    provenance: Provenance
+    text: str
+
+
+class Snapshots(Repository):
+    def add(self, snapshot: Snapshot) -> None:
+        numbers = {name: getattr(snapshot.metrics, name) for name in _NUMBERS}
+        self._add(
+            SnapshotRow(
+                publication_id=snapshot.publication_id,
+                taken_at=snapshot.taken_at,
+                raw=dict(snapshot.metrics.raw),
+                **numbers,
+            )
+        )
+        latest = self._session.get(SnapshotLatestRow, snapshot.publication_id)
+        if latest is None:
+            self._add(SnapshotLatestRow(publication_id=snapshot.publication_id, taken_at=snapshot.taken_at, **numbers))
+        elif latest.taken_at <= snapshot.taken_at:
+            latest.sqlmodel_update({"taken_at": snapshot.taken_at, **numbers})
+        self._unit.changed("snapshot", snapshot.publication_id)
+
+    def curve(self, publication_id: Id) -> Sequence[Snapshot]:
+        """Every snapshot of a publication, oldest first."""
+        rows = self._session.exec(
+            select(SnapshotRow, PublicationRow.published_at)
+            .join(PublicationRow, col(PublicationRow.id) == SnapshotRow.publication_id)
+            .where(SnapshotRow.publication_id == publication_id)
+            .order_by(col(SnapshotRow.taken_at))
+        )
+        return [
+            Snapshot(row.publication_id, row.taken_at, _metrics(row), row.taken_at - published_at)
+            for row, published_at in rows
+        ]
+
+    def results(self, *, since: datetime | None = None) -> Sequence[Result]:
+        """The newest metrics of everything that is live, with where its words came from."""
+        query = (
+            select(PublicationRow, PostRow, SnapshotLatestRow, DraftRow)
+            .join(PostRow, col(PostRow.id) == PublicationRow.post_id)
+            .join(SnapshotLatestRow, col(SnapshotLatestRow.publication_id) == PublicationRow.id)
+            .outerjoin(DraftRow, col(DraftRow.id) == PostRow.draft_id)
+            .where(col(PublicationRow.gone_at).is_(None), PublicationRow.part == 0)
+            .order_by(col(PublicationRow.published_at))
+        )
+        if since is not None:
+            query = query.where(col(PublicationRow.published_at) >= since)
+        return [
+            Result(
+                publication=_publication(publication),
+                channel=Channel(post.platform, post.format),
+                taken_at=latest.taken_at,
+                metrics=_metrics(latest),
+                provenance=Provenance(**draft.provenance) if draft else Provenance(),
+                text=post.text,
+            )
+            for publication, post, latest, draft in self._session.exec(query)
+        ]
+
+
+def _publication(row: PublicationRow) -> Publication:
+    return Publication(**{field.name: getattr(row, field.name) for field in fields(Publication)})
+
+
+def _metrics(row: SnapshotRow | SnapshotLatestRow) -> Metrics:
+    return Metrics(**{name: getattr(row, name) for name in _NUMBERS})

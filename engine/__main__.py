@@ -1,0 +1,117 @@
+"""`python -m engine serve --model FILE`: load a model and serve it until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+TOKEN_VARIABLE: Final = "QUARRY_ENGINE_TOKEN"
+WAITING: Final = 64  # requests beyond those running
+CANNOT_SERVE: Final = 2  # exit status
+LOOPBACK: Final = "127.0.0.1"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.with_owner:
+        threading.Thread(target=_die_with_owner, name="owner", daemon=True).start()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    return _serve(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine", description="Quarry's language model engine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve one model over an OpenAI-compatible API")
+    serve.add_argument("--model", type=Path, required=True, metavar="FILE", help="a GGUF file")
+    serve.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
+    serve.add_argument("--port", type=_from(0, 65_535), default=0, metavar="N", help="0 takes a free one (default)")
+    serve.add_argument("--parallel", type=_from(1, 64), default=2, metavar="N", help="answers at a time (default 2)")
+    serve.add_argument("--context", type=_from(16, 1 << 24), metavar="N", help="tokens of prompt and answer together")
+    serve.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
+    serve.add_argument("--with-owner", action="store_true", help="end as soon as standard input is closed")
+    return parser
+
+
+def _from(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from low to high."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _serve(options: argparse.Namespace) -> int:
+    # torch takes a second to import: not for --help, and only once the owner is watched
+    import torch
+
+    from engine.errors import ModelFileError
+    from engine.loader import load_model
+    from engine.scheduler import Scheduler
+    from engine.server import make_app, serve
+
+    torch.set_num_threads(options.threads)  # fixed: sums, and so texts, may change with the number of threads
+    try:
+        listener = _listen(options.host, options.port)
+        model = load_model(options.model, options.context)
+    except (ModelFileError, OSError) as error:
+        sentence = str(error)
+        sys.stderr.write(sentence + "\n")
+        _announce({"error": sentence})
+        return CANNOT_SERVE
+    host, port = listener.getsockname()[:2]
+    token = os.environ.get(TOKEN_VARIABLE)
+    if not token:
+        token = secrets.token_urlsafe(32)
+        sys.stderr.write(f"{model.info.id} answers at http://{host}:{port}/v1 with the token {token}\n")
+    scheduler = Scheduler(options.parallel, WAITING)
+    threading.Thread(target=scheduler.run, name="generate", daemon=True).start()
+    app = make_app(model, scheduler, token, _allowed_hosts(options.host, port))
+    serve(app, listener, on_ready=lambda: _announce({"port": port, "pid": os.getpid()}))
+    scheduler.stop()
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    listener.set_inheritable(False)
+    return listener
+
+
+def _allowed_hosts(host: str, port: int) -> set[str] | None:
+    """Host headers to answer to. One that listens beyond this machine is reached by names it cannot know."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104  # the person asked for it
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", shown)}
+
+
+def _announce(line: dict[str, object]) -> None:
+    """One JSON line on standard output, for the program that started this one."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _die_with_owner() -> None:
+    """Wait for the end of standard input, which the system closes even when the owner is killed, and end at once."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Reading model files: their headers, their tensor names and their number formats."""

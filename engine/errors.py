@@ -1,0 +1,21 @@
+"""What can be wrong with a model file. Each error is one sentence for the creator."""
+
+from __future__ import annotations
+
+
+class ModelFileError(Exception):
+    """The model file cannot be used; `message` says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def damaged(what: str) -> ModelFileError:
+    """The file breaks the rules of its own format."""
+    return ModelFileError(f"The model file is damaged or not a model ({what}); download it again or choose another.")
+
+
+def unsupported(what: str) -> ModelFileError:
+    """The file is sound but needs something this engine does not have."""
+    return ModelFileError(f"This model cannot run in this engine: {what}; choose another model or file.")

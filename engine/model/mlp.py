@@ -1,0 +1,21 @@
+"""The gated feed-forward part of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from kernels import ops
+
+
+class Mlp:
+    """SwiGLU; gate and up are one matrix, gate first, (2·intermediate, d)."""
+
+    def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.gate_up = torch.cat([weights["mlp.gate"], weights["mlp.up"]])
+        self.down = weights["mlp.down"]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """x (l, d) -> (l, d)."""
+        return ops.linear(ops.swiglu(ops.linear(x, self.gate_up)), self.down)

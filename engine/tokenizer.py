@@ -1,0 +1,191 @@
+"""Text to tokens and back, rebuilt from a GGUF file's metadata with the `tokenizers` library.
+
+Only byte-level BPE ("gpt2" in GGUF) is known. Pre-tokeniser patterns are those of llama.cpp (src/llama-vocab.cpp)
+and the published tokenizer.json files. A control token (<|im_start|> …) is made only where the caller allows it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers.pre_tokenizers import PreTokenizer
+
+from engine.errors import damaged, unsupported
+
+_GPT2: Final = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_LLAMA3: Final = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# GGUF's tokenizer.ggml.pre -> the patterns that cut the text, one after the other
+PRE_TOKENIZERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "gpt-2": (_GPT2,),
+    "smollm": (r"\p{N}", _GPT2),
+    "llama-bpe": (_LLAMA3,),
+    "dbrx": (_LLAMA3,),
+}
+
+_NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type
+_END_OF_TURN_KEYS: Final = ("eos_token_id", "eot_token_id", "eom_token_id")
+# Control tokens that end a turn although a file names only one of them as its end (as llama.cpp does).
+_END_OF_TURN_NAMES: Final = frozenset(("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|end|>"))
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-in for each byte: character -> byte."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+_BYTES: Final[Mapping[str, int]] = _byte_alphabet()
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The token lists of a GGUF file, checked."""
+
+    tokens: list[str]
+    kinds: list[int]
+    merges: list[tuple[str, str]]
+    pre: str
+    end_ids: frozenset[int]  # an answer ends at any of these
+    bos: int | None
+    add_bos: bool
+    bos_text: str
+    eos_text: str
+
+
+def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
+    """Read and check the tokenizer keys; raises ModelFileError."""
+
+    def key(name: str) -> Any:
+        return metadata.get(f"tokenizer.ggml.{name}")
+
+    if key("model") != "gpt2":
+        raise unsupported(f"its tokenizer is of kind {str(key('model'))[:40]!r}, and only byte-level BPE (gpt2) is known")
+    if key("pre") not in PRE_TOKENIZERS:
+        known = ", ".join(PRE_TOKENIZERS)
+        raise unsupported(f"its tokenizer cuts text by the rules {str(key('pre'))[:40]!r}, and {known} are known")
+    tokens, kinds, merges = key("tokens"), key("token_type"), key("merges")
+    if not _strings(tokens) or len(set(tokens)) != len(tokens):
+        raise damaged("its token list is missing or names a token twice")
+    if not isinstance(kinds, list) or len(kinds) != len(tokens) or not all(type(kind) is int for kind in kinds):
+        raise damaged("its token types do not match its tokens")
+    if not _strings(merges):
+        raise damaged("its merge list is missing")
+    pairs = [tuple(merge.split(" ")) for merge in merges]
+    known_tokens = set(tokens)
+    if not all(len(pair) == 2 and {*pair, "".join(pair)} <= known_tokens for pair in pairs):
+        raise damaged("a merge joins tokens that it does not hold")
+    for token, kind in zip(tokens, kinds, strict=True):
+        if kind == _NORMAL and not all(character in _BYTES for character in token):
+            raise damaged(f"the token {token[:40]!r} is not written in the byte alphabet")
+
+    def token_id(name: str) -> int | None:
+        value = key(name)
+        if value is not None and (type(value) is not int or not 0 <= value < len(tokens)):
+            raise damaged(f"its {name} is not a token")
+        return value
+
+    ends = {value for name in _END_OF_TURN_KEYS if (value := token_id(name)) is not None}
+    ends |= {i for i, kind in enumerate(kinds) if kind == _CONTROL and tokens[i] in _END_OF_TURN_NAMES}
+    if not ends:
+        raise damaged("it names no token that ends an answer")
+    bos, eos = token_id("bos_token_id"), token_id("eos_token_id")
+    return Vocabulary(
+        tokens=tokens,
+        kinds=kinds,
+        merges=[(pair[0], pair[1]) for pair in pairs],
+        pre=key("pre"),
+        end_ids=frozenset(ends),
+        bos=bos,
+        add_bos=key("add_bos_token") is True and bos is not None,
+        bos_text=tokens[bos] if bos is not None else "",
+        eos_text=tokens[eos] if eos is not None else "",
+    )
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, str) for entry in value)
+
+
+class TextTokenizer:
+    """Encodes and decodes with one model's vocabulary. Safe to share between threads."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._bpe = _byte_level_bpe(vocabulary)
+        kinds = list(zip(vocabulary.tokens, vocabulary.kinds, strict=True))
+        self._ids = {token: i for i, (token, kind) in enumerate(kinds) if kind in (_CONTROL, _USER_DEFINED) and token}
+        user_defined = {token for token, kind in kinds if kind == _USER_DEFINED and token}
+        self.control_texts = frozenset(self._ids.keys() - user_defined)
+        self._split_user_defined = _splitter(user_defined)
+        self._split_all = _splitter(self._ids)
+        self._piece = [_piece(token, kind) for token, kind in kinds]
+        self.unused_ids = [i for i, (_, kind) in enumerate(kinds) if kind == _UNUSED]  # padding rows, never sampled
+
+    def encode(self, text: str, *, control: bool) -> list[int]:
+        """Token ids of `text`. With control=False the text of a control token is ordinary text."""
+        return self.encode_marked(text, control=control, clean=lambda piece: piece)
+
+    def encode_marked(self, text: str, *, control: bool, clean: Callable[[str], str]) -> list[int]:
+        """As encode; `clean` is applied to each piece of ordinary text after control tokens were found."""
+        ids: list[int] = []
+        for piece in self._split_all(text) if control else self._split_user_defined(text):
+            if piece in self._ids and (control or piece not in self.control_texts):
+                ids.append(self._ids[piece])
+            elif piece := clean(piece):
+                ids.extend(self._bpe.encode(piece).ids)
+        return ids
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; nothing for a control token."""
+        return self._piece[token]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return b"".join(self._piece[token] for token in ids).decode(errors="replace")
+
+
+class StreamDecoder:
+    """Turns tokens into text as they come; a character split over tokens is held back until it is whole."""
+
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, token: int) -> str:
+        return self._utf8.decode(self._tokenizer.piece(token))
+
+    def finish(self) -> str:
+        """What is left: a replacement character for an unfinished sequence."""
+        return self._utf8.decode(b"", final=True)
+
+
+def _byte_level_bpe(vocabulary: Vocabulary) -> Tokenizer:
+    ids = {token: i for i, token in enumerate(vocabulary.tokens)}
+    bpe = Tokenizer(models.BPE(vocab=ids, merges=vocabulary.merges, ignore_merges=vocabulary.pre == "llama-bpe"))
+    cuts: list[PreTokenizer] = [
+        pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in PRE_TOKENIZERS[vocabulary.pre]
+    ]
+    to_alphabet = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([*cuts, to_alphabet])
+    return bpe
+
+
+def _splitter(tokens: Sequence[str] | set[str] | Mapping[str, int]) -> Callable[[str], list[str]]:
+    """Cut text at whole tokens, the longest first, and keep them."""
+    if not tokens:
+        return lambda text: [text]
+    pattern = re.compile("(" + "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) + ")")
+    return lambda text: [piece for piece in pattern.split(text) if piece]
+
+
+def _piece(token: str, kind: int) -> bytes:
+    if kind == _NORMAL:
+        return bytes(_BYTES[character] for character in token)
+    return token.encode() if kind == _USER_DEFINED else b""

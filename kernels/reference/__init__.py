@@ -1,0 +1,46 @@
+"""What each op means, written plainly in torch. Slow and obvious; every other implementation is compared with these.
+
+Shapes: l = tokens of this call, n = tokens kept so far including these, d = width, h = query heads,
+g = key-value heads, e = width of one head. All float32.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """x (l, d) over its root mean square, times weight (d,). Zhang and Sennrich 2019."""
+    return x / torch.sqrt((x * x).mean(-1, keepdim=True) + epsilon) * weight
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """x (l, in) times weight (out, in) transposed: (l, out)."""
+    return x @ weight.T
+
+
+def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
+    """(l, 2m) holding gate then up: silu(gate) * up, (l, m). Shazeer 2020."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return gate * torch.sigmoid(gate) * up
+
+
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn the pairs (i, i + e/2) of x (l, h, e) by the angles whose cos and sin are (l, e/2). Su et al. 2021."""
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = cos[:, None, :], sin[:, None, :]
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+    """Causal attention of the last l of n tokens: q (l, h, e), k and v (g, n, e); the answer is (l, h, e).
+
+    Query head i reads key-value head i * g // h (grouped-query attention, Ainslie et al. 2023).
+    """
+    l, h, _ = q.shape
+    g, n, _ = k.shape
+    k, v = k.repeat_interleave(h // g, dim=0), v.repeat_interleave(h // g, dim=0)
+    scores = torch.einsum("lhe,hne->hln", q, k) * scale
+    hidden = torch.arange(n)[None, :] > torch.arange(n - l, n)[:, None]  # a later token
+    weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), dim=-1)
+    return torch.einsum("hln,hne->lhe", weights, v)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -227,6 +229,12 @@ def retry_time(headers: Mapping[str, str], now: datetime) -> datetime:
     return now + timedelta(minutes=1)
 
 
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Read once: loading the trusted certificates takes longer than many a request."""
+    return httpx.create_ssl_context()
+
+
 @asynccontextmanager
 async def open_http(
     *,
@@ -235,5 +243,6 @@ async def open_http(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[Http]:
     """An `Http` over a new connection pool, closed at the end."""
-    async with httpx.AsyncClient(follow_redirects=False, headers={"User-Agent": "Quarry/0.1"}) as client:
+    headers = {"User-Agent": "Quarry/0.1"}
+    async with httpx.AsyncClient(follow_redirects=False, headers=headers, verify=_certificates()) as client:
         yield Http(client, secrets=secrets, explain=explain, now=now)

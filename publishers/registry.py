@@ -87,6 +87,12 @@ def channel_name(platform: str, format_id: str) -> str:
     return platform if format_id in {"", default} else f"{platform}/{format_id}"
 
 
+def look_again() -> None:
+    """Forget what was found, because an adapter was installed or removed."""
+    _built_in.cache_clear()
+    _plugins.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _built_in() -> frozenset[str]:
     """The sub-packages with an adapter module; asked of the finders, so that packed builds answer alike."""

@@ -44,7 +44,8 @@ def publish_until_killed(platform: PlatformUnderTest, sample: Sample, record: Pa
         "utf-8",
     )
     command = [sys.executable, "-m", "publishers.testing.child", str(job)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # plugins of the test included
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     if ended.returncode not in {0, KILLED}:
         raise AssertionError(f"the child failed by itself: {ended.stderr[-2000:]}")
     return ended.returncode == KILLED

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from publishers.api import Adapter, Content, Context, Identity, Json, Part, TokenSet
 from publishers.http import open_http
@@ -45,9 +46,9 @@ class PlatformUnderTest(ABC):
     identity: Identity
     tokens: TokenSet = TokenSet()
     target: str = ""
-    settings: Mapping[str, Json] = {}
+    settings: Mapping[str, Json] = MappingProxyType({})
     faults: FaultBoard | None = None  # of the simulator, or of a FaultProxy before a real server
-    routes: Mapping[Call, Route] = {}  # where each call is found; a missing one does not exist here
+    routes: Mapping[Call, Route] = MappingProxyType({})  # where each call is found; a missing one does not exist here
     part_bytes: int = 0  # the size of an upload's parts; 0 = a file goes up in one request
     commit_is_idempotent: bool = False  # a second commit of the same armed state makes no second post
 

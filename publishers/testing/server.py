@@ -27,14 +27,14 @@ MAX_BODY = 64 * 2**20  # bytes of one request a simulator takes
 
 
 class Simulator(ABC):
-    """A stateful loopback server. `answer` runs under one lock, so state needs no other."""
+    """A stateful loopback server. `answer` runs under one lock, so state needs no other. Port 0 takes a free one."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.faults = FaultBoard()
         self._requests: list[Request] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.simulator = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name=type(self).__name__)
 

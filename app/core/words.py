@@ -73,10 +73,11 @@ class Generation:
     brief_id: Id
     channel: Channel
     variants: int
-    model: str
+    model: str  # "" = the best there is
     prompt_version: str
     sampling: Mapping[str, float | int]
     seed: int
+    endpoint: str = ""  # of another server, where one was named
     state: GenerationState = GenerationState.QUEUED
     partial: Mapping[int, str] = field(default_factory=dict)
     error: str = ""

@@ -79,6 +79,7 @@ class GenerationRow(Table, table=True):
     format: str
     variants: int
     model: str
+    endpoint: str
     prompt_version: str
     sampling: dict[str, Any] = json_column()
     seed: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
@@ -101,6 +101,7 @@ class Generations(Repository):
                 format=generation.channel.format,
                 variants=generation.variants,
                 model=generation.model,
+                endpoint=generation.endpoint,
                 prompt_version=generation.prompt_version,
                 sampling=dict(generation.sampling),
                 seed=generation.seed,
@@ -144,10 +145,10 @@ class Generations(Repository):
         )
         return [_generation(row) for row in rows]
 
-    def keep_partial(self, identifier: Id, variant: int, text: str, lease: timedelta) -> None:
-        """Store what a variant says so far, and go on holding the lease."""
+    def keep_partial(self, identifier: Id, partial: Mapping[int, str], lease: timedelta) -> None:
+        """Store what the variants say so far, and go on holding the lease."""
         row = self._row(GenerationRow, identifier, "generation")
-        row.partial = {**row.partial, str(variant): text}
+        row.partial = {str(variant): text for variant, text in partial.items()}
         row.lease_until = self._now + lease
         self._unit.changed("generation", row.id)
 
@@ -277,6 +278,7 @@ def _generation(row: GenerationRow) -> Generation:
         channel=Channel(row.platform, row.format),
         variants=row.variants,
         model=row.model,
+        endpoint=row.endpoint,
         prompt_version=row.prompt_version,
         sampling=row.sampling,
         seed=row.seed,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, select, update
 
 from app.core.ids import Id
 from app.core.words import Channel, Provenance, Publication, Snapshot
@@ -64,9 +64,33 @@ class Publications(Repository):
         )
         return [_publication(row) for row in rows]
 
-    def next_pull(self) -> datetime | None:
+    def claim_due(self, account_ids: Sequence[Id], lease: timedelta, limit: int = 100) -> Sequence[Publication]:
+        """Take those that are due for `lease`: until then they are due for nobody else. Oldest wish first."""
+        due = [publication.id for publication in self.due_for_pull(account_ids, limit)]
+        # Asked again inside the statement: on PostgreSQL another transaction may have taken one in between.
+        claimed = self._session.execute(
+            update(PublicationRow)
+            .where(col(PublicationRow.id).in_(due), col(PublicationRow.next_pull_at) <= self._now)
+            .values(next_pull_at=self._now + lease)
+            .returning(col(PublicationRow.id))
+        ).scalars()
+        taken = set(claimed)
+        return [self.get(identifier) for identifier in due if identifier in taken]
+
+    def claim(self, identifiers: Sequence[Id], lease: timedelta) -> Sequence[Publication]:
+        """Take these, due or not, for `lease`; those that are gone are left out. Raises NotThere."""
+        rows = {row.id: row for row in (self._row(PublicationRow, one, "publication") for one in identifiers)}
+        live = [row for row in rows.values() if row.gone_at is None]
+        for row in live:
+            row.next_pull_at = self._now + lease
+        return [_publication(row) for row in live]
+
+    def next_pull(self, account_ids: Sequence[Id]) -> datetime | None:
+        """When the next snapshot of these accounts' publications is due."""
         return self._session.exec(
-            select(func.min(PublicationRow.next_pull_at)).where(col(PublicationRow.gone_at).is_(None))
+            select(func.min(PublicationRow.next_pull_at)).where(
+                col(PublicationRow.account_id).in_(account_ids), col(PublicationRow.gone_at).is_(None)
+            )
         ).one()
 
     def pulled(self, identifier: Id, next_pull_at: datetime | None) -> None:
@@ -93,8 +117,9 @@ class Result:
 
 class Snapshots(Repository):
     def add(self, snapshot: Snapshot) -> None:
+        """Append a snapshot; one of the same publication and microsecond is replaced."""
         numbers = {name: getattr(snapshot.metrics, name) for name in _NUMBERS}
-        self._add(
+        self._session.merge(
             SnapshotRow(
                 publication_id=snapshot.publication_id,
                 taken_at=snapshot.taken_at,
@@ -105,7 +130,7 @@ class Snapshots(Repository):
         latest = self._session.get(SnapshotLatestRow, snapshot.publication_id)
         if latest is None:
             self._add(SnapshotLatestRow(publication_id=snapshot.publication_id, taken_at=snapshot.taken_at, **numbers))
-        elif latest.taken_at <= snapshot.taken_at:
+        elif latest.taken_at <= snapshot.taken_at or latest.taken_at > self._now:  # the clock was set back
             latest.sqlmodel_update({"taken_at": snapshot.taken_at, **numbers})
         self._unit.changed("snapshot", snapshot.publication_id)
 

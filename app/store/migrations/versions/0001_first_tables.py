@@ -96,6 +96,7 @@ def upgrade() -> None:
     sa.Column('format', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('variants', sa.Integer(), nullable=False),
     sa.Column('model', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('endpoint', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('prompt_version', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('sampling', app.store.columns.JsonText(), nullable=False),
     sa.Column('seed', sa.Integer(), nullable=False),

@@ -1,0 +1,1 @@
+"""Ranking: which models, prompts and posts do better than the account's own usual (docs/ranking.md)."""

@@ -271,7 +271,8 @@ class Context:
     now: Callable[[], datetime]  # aware UTC
     attempt: str = ""  # the attempt's id: a name that is new for every attempt
     target: str = ""  # remote id of the page, board or channel; "" = the account itself
-    settings: Mapping[str, Json] = field(default_factory=dict)  # the creator's overrides of this platform's numbers
+    settings: Mapping[str, Json] = field(default_factory=dict)
+    """The creator's overrides of this platform's numbers, and the answers to its questions that are not secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +406,10 @@ class Gone:
 class Adapter(Protocol):
     """What every platform has. Optional roles below are found with isinstance."""
 
-    capabilities: Capabilities
+    @property
+    def capabilities(self) -> Capabilities:
+        """The platform as data; an attribute will do."""
+        ...
 
     def count(self, text: str, format_id: str = "") -> Count:
         """Measure one part's text in the channel's own unit. Pure."""

@@ -26,10 +26,12 @@ from publishers.errors import ErrorKind, Executed, PublishError
 MAX_ANSWER = 16 * 2**20  # bytes of an answer we are willing to hold
 _SAFE = frozenset({"GET", "HEAD"})
 _SAFE_TRIES = 3
-_SECRET_WORDS = re.compile(
-    r"(?i)(\"?(?:access_?token|refresh_?token|access_?jwt|refresh_?jwt|password|client_secret|code_verifier)\"?\s*[:=]\s*\"?)"
-    r"[^\"&\s,}]+|(Bearer\s+|Basic\s+|DPoP\s+)[A-Za-z0-9._~+/=-]+"
+MAX_DETAIL = 500  # characters of a platform's own words in an error
+_SECRET_WORDS = re.compile(  # also inside JSON that stands escaped in other JSON
+    r"(?i)((?:access_?token|refresh_?token|access_?jwt|refresh_?jwt|password|client_secret|code_verifier)"
+    r"\\*[\"']?\s*[:=]\s*\\*[\"']?)(?:[^\"'\\&\s,}]|\\/)+|(Bearer\s+|Basic\s+|DPoP\s+)[A-Za-z0-9._~+/=-]+"
 )
+_SECONDS = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Response:
                 "The platform gave an answer that cannot be read; nothing was lost, Quarry looks again later.",
                 executed=Executed.UNKNOWN,
                 platform_code=str(self.status),
-                detail=f"not JSON: {self.body[:200]!r}",
+                detail=f"not JSON: {len(self.body)} bytes of {self.headers.get('content-type', 'no type')}",
             ) from error
 
     @property
@@ -108,12 +110,13 @@ class Http:
         """
         if safe is None:
             safe = method in _SAFE
+        repeatable = safe and (content is None or isinstance(content, bytes))  # a stream is read only once
         for attempt in range(1, _SAFE_TRIES + 1):
             try:
                 return await self._once(method, url, headers, params, json_body, form, content, files, timeout, safe)
             except PublishError as error:
                 stumbled = error.kind in {ErrorKind.NETWORK, ErrorKind.PLATFORM_DOWN}
-                if not (safe and stumbled) or attempt == _SAFE_TRIES:
+                if not (repeatable and stumbled) or attempt == _SAFE_TRIES:
                     raise
             await asyncio.sleep(0.2 * 2**attempt)
         raise AssertionError("unreachable")
@@ -131,7 +134,7 @@ class Http:
         timeout: float,
         safe: bool,
     ) -> Response:
-        host = urlsplit(url).hostname or url
+        host = _host(url)
         try:
             async with self._client.stream(
                 method,
@@ -150,6 +153,12 @@ class Http:
                     if len(body) > MAX_ANSWER:
                         break
                 response = Response(stream.status_code, dict(stream.headers), bytes(body[:MAX_ANSWER]))
+        except (httpx.LocalProtocolError, UnicodeError) as error:  # its words may hold a header's value: no cause
+            raise PublishError(
+                ErrorKind.BUG,
+                f"The request to {host} could not be made; nothing was sent: report this with the attempt's page.",
+                detail=type(error).__name__,
+            ) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise self._network(host, Executed.NO, error) from error
         except httpx.HTTPError as error:
@@ -169,15 +178,24 @@ class Http:
         )
 
     def _refusal(self, response: Response, host: str, safe: bool) -> PublishError:
-        error = self._explain(response) if self._explain else None
-        if error is None:
-            error = general_refusal(response, host, safe=safe)
-        if error.kind is ErrorKind.RATE and error.retry_at is None:
+        error = self._explained(response) or general_refusal(response, host, safe=safe)
+        if response.status >= 500 and not safe and error.executed is Executed.NO:
+            error.executed = Executed.UNKNOWN  # whatever the code says, the platform may have done it
+        told = "retry-after" in response.headers and error.passes_by_itself
+        if error.retry_at is None and (told or error.kind is ErrorKind.RATE):
             error.retry_at = retry_time(response.headers, self._now())
         if not error.platform_code:
             error.platform_code = str(response.status)
-        error.detail = self.redact(error.detail or f"HTTP {response.status}: {response.text[:500]}")
+        error.detail = self.redact(error.detail or f"HTTP {response.status}: {response.text[:20_000]}")[:MAX_DETAIL]
+        error.user_message = self.redact(error.user_message)[:MAX_DETAIL]
+        error.args = (error.user_message,)
         return error
+
+    def _explained(self, response: Response) -> PublishError | None:
+        try:
+            return self._explain(response) if self._explain else None
+        except PublishError:  # an answer that is no JSON: its status alone speaks
+            return None
 
     def redact(self, text: str) -> str:
         """Blot out this account's secrets and anything that looks like one."""
@@ -186,9 +204,23 @@ class Http:
         return _SECRET_WORDS.sub(lambda match: f"{match.group(1) or match.group(2)}…", text)
 
 
+def _host(url: str) -> str:
+    """The host for sentences. Raises PublishError(CONTENT) where the address is none."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname:
+            httpx.URL(url)
+            return parts.hostname
+    except (ValueError, httpx.InvalidURL):
+        pass
+    raise PublishError(ErrorKind.CONTENT, "The server's address cannot be used; nothing was sent: correct it.")
+
+
 def general_refusal(response: Response, host: str, *, safe: bool) -> PublishError:
     """What an HTTP status means where the platform says nothing more precise."""
     status = response.status
+    if status < 400:
+        return PublishError(ErrorKind.NOT_FOUND, f"{host} has moved what was asked for: check the server's address.")
     if status == 401:
         return PublishError(ErrorKind.AUTH, f"{host} no longer accepts the sign-in: connect the account again.")
     if status == 403:
@@ -197,6 +229,8 @@ def general_refusal(response: Response, host: str, *, safe: bool) -> PublishErro
         return PublishError(ErrorKind.NOT_FOUND, f"{host} does not have what was asked for; it may have been deleted.")
     if status == 413 or status == 415:
         return PublishError(ErrorKind.MEDIA, f"{host} refuses the file: replace it and try again.")
+    if status == 408:
+        return PublishError(ErrorKind.PLATFORM_DOWN, f"{host} did not get the whole request; Quarry sends it again.")
     if status == 429:
         return PublishError(ErrorKind.RATE, f"{host} asks to slow down; Quarry tries again by itself.")
     if status >= 500:
@@ -210,23 +244,24 @@ def general_refusal(response: Response, host: str, *, safe: bool) -> PublishErro
 
 def retry_time(headers: Mapping[str, str], now: datetime) -> datetime:
     """When a rate-limited call may be tried again: Retry-After (RFC 9110 §10.2.3, seconds or a date), else the
-    x-rate-limit-reset or ratelimit-reset epoch, else a minute from now; never later than a day."""
-    latest = now + timedelta(days=1)
-    after = headers.get("retry-after", "").strip()
-    if after.isdigit():
-        return min(now + timedelta(seconds=min(int(after), 86_400)), latest)
-    if after:
-        try:
-            return min(max(parsedate_to_datetime(after).astimezone(UTC), now), latest)
-        except ValueError:
-            pass
+    x-rate-limit-reset or ratelimit-reset epoch, else a minute from now; never in the past or later than a day."""
+    at = _retry_after(headers.get("retry-after", "").strip(), now)
     for name in ("x-rate-limit-reset", "ratelimit-reset"):
-        value = headers.get(name, "").strip()
-        if value.isdigit():
-            seconds = min(int(value), 2**33)
-            at = datetime.fromtimestamp(seconds, UTC) if seconds > 1e9 else now + timedelta(seconds=seconds)
-            return min(max(at, now), latest)
-    return now + timedelta(minutes=1)
+        seconds = headers.get(name, "").strip()
+        if at is None and _SECONDS.fullmatch(seconds):
+            since_1970 = float(seconds) > 1e9
+            at = datetime.fromtimestamp(float(seconds), UTC) if since_1970 else now + timedelta(seconds=float(seconds))
+    return min(max(at or now + timedelta(minutes=1), now), now + timedelta(days=1))
+
+
+def _retry_after(value: str, now: datetime) -> datetime | None:
+    if _SECONDS.fullmatch(value):
+        return now + timedelta(seconds=float(value))
+    try:
+        date = parsedate_to_datetime(value)
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @lru_cache(maxsize=1)

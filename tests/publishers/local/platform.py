@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from publishers.api import Content, Part
+from publishers.api import Connected, Content, Part
 from publishers.http import open_http
 from publishers.local.adapter import adapter
 from publishers.testing.conformance import Call, Fault, PlatformUnderTest, Sample
@@ -27,7 +27,7 @@ class FolderUnderTest(PlatformUnderTest):
         self.media.mkdir()
         answers = {"folder": str(self.root), "title": "A <b>site</b> & its 世界"}
 
-        async def connect():
+        async def connect() -> Connected:
             async with open_http() as http:
                 return await adapter.sign_in(http, answers, self.clock.now())
 

@@ -54,22 +54,25 @@ class Voices(Repository):
 
 class Briefs(Repository):
     def add(self, brief: Brief) -> Brief:
-        self._add(
-            BriefRow(
-                id=brief.id,
-                topic=brief.topic,
-                source=brief.source,
-                audience=brief.audience,
-                goal=brief.goal,
-                length=brief.length,
-                language=brief.language,
-                voice_id=brief.voice_id,
-                channels=[str(channel) for channel in brief.channels],
-                created_at=self._now,
-            )
-        )
+        """Add, or replace what the brief of that id says: it is saved while it is typed, and again when drafted."""
+        said = {
+            "topic": brief.topic,
+            "source": brief.source,
+            "audience": brief.audience,
+            "goal": brief.goal,
+            "length": brief.length,
+            "language": brief.language,
+            "voice_id": brief.voice_id,
+            "channels": [str(channel) for channel in brief.channels],
+        }
+        row = self._session.get(BriefRow, brief.id)
+        if row is None:
+            row = BriefRow(id=brief.id, created_at=self._now, **said)
+            self._add(row)
+        else:
+            row.sqlmodel_update(said)
         self._unit.changed("brief", brief.id)
-        return replace(brief, created_at=self._now)
+        return replace(brief, created_at=row.created_at)
 
     def get(self, identifier: Id) -> Brief:
         return _brief(self._row(BriefRow, identifier, "brief"))

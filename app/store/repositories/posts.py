@@ -69,9 +69,7 @@ class Posts(Repository):
         offset: int = 0,
     ) -> Sequence[Post]:
         """By time, the newest first; posts without a time come first of all."""
-        query: Any = select(PostRow)
-        if states:
-            query = query.where(col(PostRow.state).in_(states))
+        query = _searched(select(PostRow), states, search)
         if account_id:
             query = query.where(PostRow.account_id == account_id)
         if draft_id:
@@ -80,10 +78,13 @@ class Posts(Repository):
             query = query.where(col(PostRow.due_at) >= due_from)
         if due_to is not None:
             query = query.where(col(PostRow.due_at) < due_to)
-        if search:
-            query = query.where(col(PostRow.text).icontains(search, autoescape=True))
         order = (col(PostRow.due_at).is_not(None), col(PostRow.due_at).desc(), col(PostRow.id).desc())
         return self._words(self._session.exec(query.order_by(*order).limit(limit).offset(offset)).all())
+
+    def count(self, *, states: Collection[PostState] = (), search: str = "") -> int:
+        """How many posts `listed` with the same filters has in all."""
+        query = _searched(select(func.count()).select_from(PostRow), states, search)
+        return int(self._session.exec(query).one())
 
     def counts(self) -> dict[PostState, int]:
         rows = self._session.exec(select(PostRow.state, func.count()).group_by(PostRow.state))
@@ -98,6 +99,13 @@ class Posts(Repository):
         row = self._movable(identifier, version, "scheduled")
         row.wall_time, row.zone, row.due_at = when.local.isoformat(), when.zone, when.to_utc()
         row.state, row.message = PostState.SCHEDULED, ""
+        return self._changed(row)
+
+    def unschedule(self, identifier: Id, version: int | None = None) -> Post:
+        """Take a post's time away; it waits, approved, for another."""
+        row = self._movable(identifier, version, "taken off the calendar")
+        row.wall_time, row.zone, row.due_at = "", "", None
+        row.state, row.message = PostState.APPROVED, ""
         return self._changed(row)
 
     def cancel(self, identifier: Id, version: int | None = None) -> Post:
@@ -173,6 +181,14 @@ class Posts(Repository):
             )
             for row in rows
         ]
+
+
+def _searched(query: Any, states: Collection[PostState], search: str) -> Any:
+    if states:
+        query = query.where(col(PostRow.state).in_(states))
+    if search:
+        query = query.where(col(PostRow.text).icontains(search, autoescape=True))
+    return query
 
 
 def _wall_time(row: PostRow) -> WallTime:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from publishers.api import Content, Part, Reconcile
-from publishers.testing.attempt import Attempt, Killed, Phase, Record
+from publishers.testing.attempt import Attempt, Killed
 from publishers.testing.platform import PlatformUnderTest, Sample
+from publishers.testing.record import Phase, Record
 
 _numbers = itertools.count(1)
 

@@ -8,11 +8,11 @@ import itertools
 import pytest
 
 from publishers.api import StepKind
-from publishers.testing.attempt import Phase
 from publishers.testing.bench import every_trial, needs, trial
 from publishers.testing.child import publish_until_killed
 from publishers.testing.faults import Fault, FaultKind
 from publishers.testing.platform import Call, PlatformUnderTest
+from publishers.testing.record import Phase
 
 
 class ExactlyOnceCases:

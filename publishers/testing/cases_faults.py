@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from publishers.api import Refreshes
 from publishers.errors import ErrorKind, Executed, PublishError
-from publishers.testing.attempt import Phase
 from publishers.testing.bench import Trial, needs, new_tag, trial
 from publishers.testing.faults import Fault, FaultKind
 from publishers.testing.platform import Call, PlatformUnderTest
+from publishers.testing.record import Phase
 
 
 class FaultCases:

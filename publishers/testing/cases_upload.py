@@ -8,10 +8,10 @@ import itertools
 import pytest
 
 from publishers.api import Refreshes
-from publishers.testing.attempt import Phase
 from publishers.testing.bench import Trial, needs, upload_trial
 from publishers.testing.faults import Fault, FaultKind
 from publishers.testing.platform import Call, PlatformUnderTest
+from publishers.testing.record import Phase
 
 
 class UploadCases:

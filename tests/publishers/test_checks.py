@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ SHORT = Format(
 NOTES = replace(CAPABILITIES, name="Notes", formats=(SHORT,))
 
 
-def facts(**changes: object) -> Media:
+def facts(**changes: Any) -> Media:
     return replace(PICTURE, facts=replace(PICTURE.facts, **changes))
 
 

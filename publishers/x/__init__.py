@@ -1,0 +1,1 @@
+"""X (formerly Twitter): posts and threads over API v2."""

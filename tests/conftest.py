@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.leaks import children, leaked_processes, leaked_threads, threads
 from tests.logged import ExpectedLog, Recorder, complaints
@@ -16,6 +17,10 @@ from tests.requirements import in_ci, require_specs, starter_model_path
 # Before anything imports Qt or asks for a keychain: no test opens a window on a real screen or touches real secrets.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
+# No deadline: two cores are shared by whatever else runs. CI repeats the same examples; elsewhere new ones are tried.
+settings.register_profile("quarry", deadline=None, print_blob=True, derandomize=in_ci())
+settings.load_profile("quarry")
 
 
 @pytest.hookimpl(wrapper=True)

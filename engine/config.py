@@ -130,8 +130,8 @@ def _refuse_what_is_missing(keys: _Keys) -> None:
 
 
 def _rope_base(keys: _Keys, head_dim: int) -> float | None:
-    # llama.cpp's converter writes rope.scaling.finetuned = false for the hybrids, and reads it as "no rotation".
-    if keys.family == "granitehybrid" and keys.raw("rope.scaling.finetuned") is False:
+    # For Granite llama.cpp's converter writes rope.scaling.finetuned = false where nothing is rotated.
+    if keys.family != "llama" and keys.raw("rope.scaling.finetuned") is False:
         return None
     if keys.integer("rope.dimension_count", 1, MAX_WIDTH, head_dim) != head_dim:
         raise unsupported("only a part of each head is rotated")

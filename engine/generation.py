@@ -35,7 +35,7 @@ class Generation:
         max_tokens: int,
         sampling: Sampling,
         seed: int,
-        emit: Callable[[Event], None],
+        emit: Callable[[Event], object],
     ) -> None:
         self._model = model
         self._prompt = torch.tensor(prompt, dtype=torch.int64)

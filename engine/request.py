@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 from engine.protocol import ChatRequest, Message, Role, Sampling
 
@@ -108,9 +108,7 @@ def _messages(value: object) -> tuple[Message, ...]:
 def _message(entry: object, where: str) -> Message:
     if not isinstance(entry, dict):
         raise RequestError(400, f"{where} is not an object.", field=where)
-    role = "system" if entry.get("role") == "developer" else entry.get("role")  # OpenAI's newer name
-    if role not in get_args(Role):
-        raise RequestError(400, f"{where}.role must be one of {', '.join(get_args(Role))}.", field=f"{where}.role")
+    role = _role(entry.get("role"), f"{where}.role")
     if entry.get("tool_calls"):
         raise RequestError(400, f"{where}.tool_calls is not supported by this engine.", field=f"{where}.tool_calls")
     content = entry.get("content")
@@ -118,6 +116,15 @@ def _message(entry: object, where: str) -> Message:
     if not isinstance(parts, list) or not parts:
         raise RequestError(400, f"{where}.content must be a text or a list of text parts.", field=f"{where}.content")
     return Message(role=role, parts=tuple(_part(part, f"{where}.content[{i}]") for i, part in enumerate(parts)))
+
+
+def _role(value: object, where: str) -> Role:
+    match value:
+        case "system" | "user" | "assistant":
+            return value
+        case "developer":  # OpenAI's newer name
+            return "system"
+    raise RequestError(400, f"{where} must be system, user or assistant.", field=where)
 
 
 def _part(part: object, where: str) -> str:

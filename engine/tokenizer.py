@@ -19,7 +19,8 @@ from engine.errors import damaged, unsupported
 
 _GPT2: Final = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _LLAMA3: Final = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 # GGUF's tokenizer.ggml.pre -> the patterns that cut the text, one after the other
 PRE_TOKENIZERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -67,10 +68,11 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
         return metadata.get(f"tokenizer.ggml.{name}")
 
     if key("model") != "gpt2":
-        raise unsupported(f"its tokenizer is of kind {str(key('model'))[:40]!r}, and only byte-level BPE (gpt2) is known")
+        kind = str(key("model"))[:40]
+        raise unsupported(f"its tokenizer is of kind {kind!r}, and only byte-level BPE (gpt2) is known")
     if key("pre") not in PRE_TOKENIZERS:
-        known = ", ".join(PRE_TOKENIZERS)
-        raise unsupported(f"its tokenizer cuts text by the rules {str(key('pre'))[:40]!r}, and {known} are known")
+        rules, known = str(key("pre"))[:40], ", ".join(PRE_TOKENIZERS)
+        raise unsupported(f"its tokenizer cuts text by the rules {rules!r}, and {known} are known")
     tokens, kinds, merges = key("tokens"), key("token_type"), key("merges")
     if not _strings(tokens) or len(set(tokens)) != len(tokens):
         raise damaged("its token list is missing or names a token twice")

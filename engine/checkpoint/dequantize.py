@@ -36,7 +36,7 @@ class Format:
 
 
 def _f32(blocks: Bytes) -> Floats:
-    return blocks.view("<f4")
+    return blocks.view("<f4").astype(np.float32)
 
 
 def _f16(blocks: Bytes) -> Floats:
@@ -54,19 +54,28 @@ def _half(blocks: Bytes, at: int) -> Floats:
 
 def _nibbles(packed: Bytes) -> Floats:
     """(n, 16) bytes to (n, 32) values 0..15, low nibbles first."""
-    return np.concatenate((packed & 15, packed >> 4), axis=1).astype(np.float32)
+    values = np.empty((len(packed), 32), dtype=np.float32)
+    values[:, :16] = packed & 15
+    values[:, 16:] = packed >> 4
+    return values
 
 
 def _q4_0(blocks: Bytes) -> Floats:
-    return _half(blocks, 0) * (_nibbles(blocks[:, 2:]) - np.float32(8))
+    values = _nibbles(blocks[:, 2:])
+    values -= 8
+    values *= _half(blocks, 0)
+    return values
 
 
 def _q4_1(blocks: Bytes) -> Floats:
-    return _half(blocks, 0) * _nibbles(blocks[:, 4:]) + _half(blocks, 2)
+    values = _nibbles(blocks[:, 4:])
+    values *= _half(blocks, 0)
+    values += _half(blocks, 2)
+    return values
 
 
 def _q8_0(blocks: Bytes) -> Floats:
-    return _half(blocks, 0) * blocks[:, 2:].view(np.int8).astype(np.float32)
+    return blocks[:, 2:].view(np.int8) * _half(blocks, 0)
 
 
 FORMATS: Final[Mapping[int, Format]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 from engine.checkpoint.dequantize import dequantize
@@ -25,9 +27,10 @@ def read_weights(file: GgufFile, config: ModelConfig) -> dict[str, torch.Tensor]
     missing = sorted(expected.keys() - found.keys() - {"head"})
     if missing:
         raise damaged(f"tensor {missing[0]} is missing")
-    weights = {}
-    for name, entry in found.items():
+
+    def convert(name: str, entry: TensorEntry) -> torch.Tensor:
         values = dequantize(file.bytes_of(entry), entry.type_id, entry.shape)
-        values = gguf_rows_to_canonical(name, values, config)
-        weights[name] = torch.from_numpy(values if values.flags.writeable else values.copy())
-    return weights
+        return torch.from_numpy(gguf_rows_to_canonical(name, values, config))
+
+    with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="weights") as pool:  # numpy frees the GIL
+        return dict(zip(found, pool.map(convert, found.keys(), found.values()), strict=True))

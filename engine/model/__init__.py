@@ -1,1 +1,4 @@
-"""The decoder. Shapes: l = tokens of this call, d = hidden, h = heads, g = key-value heads, e = head width, v = vocabulary."""
+"""The decoder, written in ops.
+
+Shapes: l = tokens of this call, d = hidden, h = query heads, g = key-value heads, e = head width, v = vocabulary.
+"""

@@ -18,8 +18,8 @@ class Attention:
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
         self.config = config
-        self.qkv = torch.cat([weights["attention.q"], weights["attention.k"], weights["attention.v"]])
-        self.out = weights["attention.o"]
+        self.qkv = ops.pack(torch.cat([weights["attention.q"], weights["attention.k"], weights["attention.v"]]))
+        self.out = ops.pack(weights["attention.o"])
 
     def __call__(self, x: torch.Tensor, state: AttentionState, length: int, angles: Angles | None) -> torch.Tensor:
         """x (l, d) -> (l, d); `length` tokens are in `state` already, `angles` is None without positions."""

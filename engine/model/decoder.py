@@ -38,9 +38,9 @@ class Decoder:
     def __init__(self, config: ModelConfig, weights: dict[str, torch.Tensor]) -> None:
         self.config = config
         self.parameters = sum(weight.numel() for weight in weights.values())
-        self.embed = weights.pop("embed")
+        self.embed = ops.pack(weights.pop("embed"))
         self.norm = weights.pop("norm")
-        self.head = weights.pop("head", self.embed)
+        self.head = ops.pack(weights.pop("head")) if "head" in weights else self.embed
         self.layers = [Layer(config, index, weights) for index in range(len(config.layer_types))]
         self.rope = Rope(config.rope_base, config.head_dim) if config.rope_base is not None else None
 
@@ -51,7 +51,7 @@ class Decoder:
         if length + len(tokens) > state.capacity:
             raise ValueError(f"{length} + {len(tokens)} tokens do not fit into a state of {state.capacity}")
         angles = self.rope.angles(length, len(tokens)) if self.rope else None
-        x = self.embed[tokens] * self.config.embedding_multiplier
+        x = ops.rows(self.embed, tokens) * self.config.embedding_multiplier
         for layer, layer_state in zip(self.layers, state.layers, strict=True):
             x = layer(x, layer_state, length, angles)
         state.length += len(tokens)

@@ -13,8 +13,8 @@ class Mlp:
     """SwiGLU; gate and up are one matrix, gate first, (2·intermediate, d)."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
-        self.gate_up = torch.cat([weights["mlp.gate"], weights["mlp.up"]])
-        self.down = weights["mlp.down"]
+        self.gate_up = ops.pack(torch.cat([weights["mlp.gate"], weights["mlp.up"]]))
+        self.down = ops.pack(weights["mlp.down"])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x (l, d) -> (l, d)."""

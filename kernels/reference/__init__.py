@@ -1,10 +1,13 @@
 """What each op means, written plainly in torch. Slow and obvious; every other implementation is compared with these.
 
 Shapes: l = tokens of this call, n = tokens kept so far including these, d = width, h = query heads,
-g = key-value heads, e = width of one head. All float32.
+g = key-value heads, e = width of one head. All float32. `Packed` is a matrix in whatever layout an implementation
+likes best; only `pack` makes one and only `linear` and `rows` look inside.
 """
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import torch
 
@@ -14,9 +17,22 @@ def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Ten
     return x / torch.sqrt((x * x).mean(-1, keepdim=True) + epsilon) * weight
 
 
-def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """x (l, in) times weight (out, in) transposed: (l, out)."""
+Packed: TypeAlias = torch.Tensor
+
+
+def pack(weight: torch.Tensor) -> Packed:
+    """A matrix (out, in) made ready for `linear` and `rows`."""
+    return weight
+
+
+def linear(x: torch.Tensor, weight: Packed) -> torch.Tensor:
+    """x (l, in) times the matrix (out, in) transposed: (l, out)."""
     return x @ weight.T
+
+
+def rows(weight: Packed, indices: torch.Tensor) -> torch.Tensor:
+    """The rows of the matrix (out, in) at `indices` (l,): (l, in)."""
+    return weight[indices]
 
 
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
@@ -37,10 +53,9 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -
 
     Query head i reads key-value head i * g // h (grouped-query attention, Ainslie et al. 2023).
     """
-    l, h, _ = q.shape
-    g, n, _ = k.shape
-    k, v = k.repeat_interleave(h // g, dim=0), v.repeat_interleave(h // g, dim=0)
+    length, kept, group = q.shape[0], k.shape[1], q.shape[1] // k.shape[0]
+    k, v = k.repeat_interleave(group, dim=0), v.repeat_interleave(group, dim=0)
     scores = torch.einsum("lhe,hne->hln", q, k) * scale
-    hidden = torch.arange(n)[None, :] > torch.arange(n - l, n)[:, None]  # a later token
+    hidden = torch.arange(kept)[None, :] > torch.arange(kept - length, kept)[:, None]  # a later token
     weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), dim=-1)
     return torch.einsum("hln,hne->lhe", weights, v)

@@ -1,0 +1,44 @@
+"""llama.cpp's own HTTP server inside the test process (PyPI: xllamacpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import xllamacpp
+
+# Settings under which llama.cpp rounds nothing below float32, given float32 weights.
+FLOAT32 = {
+    "cache_type_k": xllamacpp.ggml_type.GGML_TYPE_F32,
+    "cache_type_v": xllamacpp.ggml_type.GGML_TYPE_F32,
+    "flash_attn_type": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+
+
+@contextmanager
+def llama_cpp_server(model: Path, **settings: Any) -> Iterator[str]:
+    """Serve a model; the server's address. `settings` are fields of llama.cpp's common parameters."""
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(model)
+    parameters.n_ctx = 2048
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = 2
+    for name, value in settings.items():
+        setattr(parameters, name, value)
+    server = xllamacpp.Server(parameters)
+    try:
+        yield server.listening_address
+    finally:
+        del server
+
+
+@contextmanager
+def llama_cpp_client(model: Path, **settings: Any) -> Iterator[httpx.Client]:
+    with (
+        llama_cpp_server(model, **settings) as address,
+        httpx.Client(base_url=address, timeout=120, trust_env=False) as client,
+    ):
+        yield client

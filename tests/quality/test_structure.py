@@ -19,6 +19,7 @@ TOO_LONG = 800
 
 # Why a file of more than 300 lines is one idea all the same. Above 500 the reason must be a very good one.
 LONG_FILES = {
+    "app/core/words.py": "Quarry's vocabulary, which is read as one list",
     "publishers/api.py": "the whole contract of an adapter, read in one go by whoever writes one",
     "quarry.py": "the set-up must be one file of the standard library, readable before anything is installed",
 }

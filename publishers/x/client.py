@@ -131,17 +131,34 @@ class XClient:
     async def finalize_upload(self, media_id: str) -> Processing:
         """Close an upload."""
         answer = await self._call("POST", f"/2/media/upload/{media_id}/finalize", explain=explain_media)
-        return _processing(answer)
+        return self._processing(answer)
 
     async def upload_status(self, media_id: str) -> Processing:
         """Ask how far the processing is."""
         params = {"command": "STATUS", "media_id": media_id}
-        return _processing(await self._call("GET", "/2/media/upload", params=params, explain=explain_media))
+        return self._processing(await self._call("GET", "/2/media/upload", params=params, explain=explain_media))
 
     async def describe_media(self, media_id: str, alt: str) -> None:
         """Set the alternative text."""
         body: Json = {"id": media_id, "metadata": {"alt_text": {"text": alt}}}
         await self._call("POST", "/2/media/metadata", json_body=body, explain=explain_media)
+
+    def _processing(self, response: Response) -> Processing:
+        """No processing_info means ready. Raises PublishError(MEDIA) where X could not use the file."""
+        info = _data(response).get("processing_info")
+        if not isinstance(info, Mapping):
+            return Processing(ready=True, stated=False)
+        state = info.get("state")
+        if state == "failed":
+            why = reason(_object(response)) or reason({"errors": [info.get("error")]})
+            raise PublishError(
+                ErrorKind.MEDIA, sentence(ErrorKind.MEDIA, self._http.redact(why)), platform_code="processing failed"
+            )
+        wait = info.get("check_after_secs")
+        seconds = wait if isinstance(wait, int) and not isinstance(wait, bool) else 5
+        return Processing(
+            ready=state == "succeeded", check_after=timedelta(seconds=min(max(seconds, 1), _LONGEST_CHECK))
+        )
 
     # ---- one call ------------------------------------------------------------------------------
 
@@ -157,21 +174,16 @@ class XClient:
         timeout: float = 30.0,
         explain: Explain = explain,
     ) -> Response:
-        http = self._http.bound(explain=explain)
-        try:
-            return await http.request(
-                method,
-                self._server + path,
-                headers=self._headers,
-                params=params,
-                json_body=json_body,
-                form=form,
-                files=files,
-                timeout=timeout,
-            )
-        except PublishError as error:
-            error.user_message = http.redact(error.user_message)  # it may quote what X said
-            raise
+        return await self._http.bound(explain=explain).request(
+            method,
+            self._server + path,
+            headers=self._headers,
+            params=params,
+            json_body=json_body,
+            form=form,
+            files=files,
+            timeout=timeout,
+        )
 
 
 # ---- reading answers -----------------------------------------------------------------------------
@@ -224,17 +236,3 @@ def _missing(answer: Mapping[str, Any]) -> Iterator[str]:
             named = error.get("resource_id") or error.get("value")
             if isinstance(named, str):
                 yield named
-
-
-def _processing(response: Response) -> Processing:
-    """No processing_info means ready. Raises PublishError(MEDIA) where X could not use the file."""
-    info = _data(response).get("processing_info")
-    if not isinstance(info, Mapping):
-        return Processing(ready=True, stated=False)
-    state = info.get("state")
-    if state == "failed":
-        why = reason(_object(response)) or reason({"errors": [info.get("error")]})
-        raise PublishError(ErrorKind.MEDIA, sentence(ErrorKind.MEDIA, why), platform_code="processing failed")
-    wait = info.get("check_after_secs")
-    seconds = wait if isinstance(wait, int) and not isinstance(wait, bool) else 5
-    return Processing(ready=state == "succeeded", check_after=timedelta(seconds=min(max(seconds, 1), _LONGEST_CHECK)))

@@ -10,6 +10,7 @@ from publishers.api import (
     Gone,
     Metrics,
 )
+from publishers.testing.conformance import Answer, Fault, FaultKind, Route
 from publishers.x.adapter import adapter
 from tests.publishers.x.steps import ask, run_step
 from tests.publishers.x.under_test import XUnderTest
@@ -56,3 +57,10 @@ def test_many_posts_are_asked_in_hundreds(platform: XUnderTest) -> None:
 def test_no_posts_cost_no_read(platform: XUnderTest) -> None:
     assert ask(platform, lambda context: adapter.post_metrics(context, [])) == {}
     assert platform.simulator.requests == ()
+
+
+def test_only_not_found_means_gone(platform: XUnderTest) -> None:
+    error = {"type": "https://api.x.com/2/problems/not-authorized-for-resource", "resource_id": "12", "title": "No"}
+    answer = Answer.of({"errors": [error, None, {"type": 5}]})
+    platform.simulator.faults.add(Route("GET", "^/2/tweets$"), Fault(FaultKind.ANSWER, answer=answer))
+    assert ask(platform, lambda context: adapter.post_metrics(context, ["12"])) == {}

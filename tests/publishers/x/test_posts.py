@@ -99,3 +99,12 @@ def test_either_name_of_the_fields_is_understood(platform: XUnderTest, name: str
     measured = ask(platform, lambda context: adapter.post_metrics(context, [post.id]))[post.id]
     assert isinstance(measured, Metrics)
     assert measured.shares == 4
+
+
+def test_what_x_says_is_quoted_without_secrets(platform: XUnderTest) -> None:
+    said = {"title": "Invalid Request", "detail": f"No such thing: {platform.tokens.access_token}"}
+    platform.simulator.faults.add(CREATE, Fault(FaultKind.ANSWER, answer=Answer.of(said, 400)))
+    _, outcome = run_step(platform, Content.plain("a"), "post-1", {})
+    assert isinstance(outcome, Failed)
+    assert "No such thing: …" in outcome.error.user_message
+    assert platform.tokens.access_token not in outcome.error.user_message + outcome.error.detail

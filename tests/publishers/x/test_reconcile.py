@@ -110,3 +110,12 @@ def test_a_timeline_that_makes_no_sense_finds_nothing(platform: XUnderTest, body
     platform.simulator.faults.add(Route("GET", "/tweets$"), Fault(FaultKind.ANSWER, answer=Answer.of(body)))
     with contextlib.suppress(PublishError):
         assert not isinstance(reconcile(platform, Content.plain("a"), "post-1", {}), Found)
+
+
+def test_an_earlier_part_is_not_taken_for_a_later_one(platform: XUnderTest, tmp_path: Path) -> None:
+    photo = picture(tmp_path)
+    content = Content((Part("", (photo,)), Part("", (photo,))))
+    assert attempt(platform, Content((Part("", (photo,)),))).run().phase is Phase.PUBLISHED
+    (first,) = platform.simulator.posts.live
+    answer = reconcile(platform, content, "post-2", {"posts": [first.id]}, settle_seconds=0)
+    assert answer == NotFound(authoritative=False)

@@ -123,7 +123,8 @@ def _explain(response: Response, *, http: Http, host: str, safe: bool) -> Publis
     else:
         error = PublishError(kind, f"{host} {_SAYS[kind]}.")
         if kind in {ErrorKind.CONTENT, ErrorKind.MEDIA} and reason:
-            error.user_message = f"{host} {_SAYS[kind]} (it says: {http.redact(reason)})."
+            said = http.redact(reason)[:_MAX_REASON]  # in this order: half a token is no longer known as one
+            error.user_message = f"{host} {_SAYS[kind]} (it says: {said})."
     error.platform_code = name
     return error
 
@@ -138,8 +139,7 @@ def _name_and_reason(response: Response) -> tuple[str, str]:
     if not isinstance(name, str) or not _ERROR_NAME.fullmatch(name):
         return "", ""
     reason = body.get("message")
-    words = _NOT_PRINTED.sub(" ", reason)[:_MAX_REASON].strip() if isinstance(reason, str) else ""
-    return name, words
+    return name, _NOT_PRINTED.sub(" ", reason).strip() if isinstance(reason, str) else ""
 
 
 def server_address(text: str) -> str:

@@ -11,7 +11,7 @@ from publishers.bluesky.record import PostUri
 from publishers.bluesky.spec import METRIC_BATCH, POST_COLLECTION
 from publishers.errors import Executed, PublishError
 
-_COUNTS = ("likeCount", "replyCount", "repostCount", "quoteCount", "bookmarkCount")
+_COUNTS = ("likeCount", "replyCount", "repostCount", "quoteCount", "bookmarkCount", "viewCount")
 
 
 async def post_metrics(client: Client, uris: Sequence[str]) -> Mapping[str, Metrics | Gone]:
@@ -63,6 +63,7 @@ def _metrics(view: Mapping[str, Any]) -> Metrics:
     reposts, quotes = _number(view.get("repostCount")), _number(view.get("quoteCount"))
     shares = None if reposts is None and quotes is None else (reposts or 0) + (quotes or 0)
     return Metrics(
+        views=_number(view.get("viewCount")),  # told to the author alone, from 100 on, and not yet by every AppView
         reactions=_number(view.get("likeCount")),
         comments=_number(view.get("replyCount")),
         shares=shares,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,11 +111,11 @@ def sign_in(answers: dict[str, str]) -> Connected:
     return with_http(lambda http: adapter.sign_in(http, answers, Clock().now()))
 
 
-def with_http(work: Callable[[Http], Awaitable[T]]) -> T:
-    """Do something with an Http that knows no account."""
+def with_http(work: Callable[[Http], Awaitable[T]], secrets: Sequence[str] = ()) -> T:
+    """Do something with an Http of no account."""
 
     async def inside() -> T:
-        async with open_http() as http:
+        async with open_http(secrets=secrets) as http:
             return await work(http)
 
     return asyncio.run(inside())

@@ -17,6 +17,8 @@ from publishers.testing.server import Simulator
 from publishers.testing.wire import Answer, Request
 from tests.publishers.bluesky.creator import with_http
 
+TOKEN = "tok-abcdefgh"
+
 
 class Refuser(Simulator):
     """Answers everything alike."""
@@ -36,7 +38,10 @@ def refuser() -> Iterator[Refuser]:
 def refusal(server: Refuser, status: int, body: object, headers: Mapping[str, str] | None = None) -> PublishError:
     server.reply = Answer.of(body, status, headers)
     with pytest.raises(PublishError) as caught:
-        with_http(lambda http: Client(http, server.url, "tok-abcdefgh").procedure("com.atproto.repo.createRecord", {}))
+        with_http(
+            lambda http: Client(http, server.url, TOKEN).procedure("com.atproto.repo.createRecord", {}),
+            secrets=(TOKEN,),
+        )
     return caught.value
 
 
@@ -117,11 +122,12 @@ def test_answers_that_are_not_xrpc_fall_back_to_the_status(refuser: Refuser, bod
     assert (error.kind, error.platform_code) == (ErrorKind.PERMISSION, "403")
 
 
-def test_the_platforms_words_are_shown_short_clean_and_without_secrets(refuser: Refuser) -> None:
-    said = "text\n\u202etoo big Bearer tok-abcdefgh " + "x" * 5000
+@pytest.mark.parametrize("before", ["", "x" * (200 - len("text too big ") - 4)], ids=["whole", "cut"])
+def test_the_platforms_words_are_shown_short_clean_and_without_secrets(refuser: Refuser, before: str) -> None:
+    said = f"text\n\u202etoo big {before}{TOKEN} " + "x" * 5000
     error = refusal(refuser, 400, {"error": "InvalidRequest", "message": said})
     assert "text too big" in error.user_message
-    assert "tok-abcdefgh" not in error.user_message + error.detail
+    assert TOKEN[:4] not in error.user_message + error.detail
     assert len(error.user_message) < 400
 
 

@@ -30,12 +30,15 @@ def test_counts_have_their_meaning(pds: Pds, creator: Creator) -> None:
     uri, bare = post(creator, "counted"), post(creator, "told nothing")
     pds.appview.posts[uri] = {"likeCount": 7, "replyCount": 0, "repostCount": 2, "quoteCount": 3, "bookmarkCount": 1}
     pds.appview.posts[bare] = {}
-    measured = measure(creator, [uri, bare])
+    seen = post(creator, "seen")
+    pds.appview.posts[seen] = {"viewCount": 130, "likeCount": -1, "replyCount": True}
+    measured = measure(creator, [uri, bare, seen])
     counted = measured[uri]
     assert isinstance(counted, Metrics)
     assert (counted.reactions, counted.comments, counted.shares, counted.saves) == (7, 0, 5, 1)
     assert (counted.views, counted.reach, counted.clicks) == (None, None, None)
     assert counted.raw["quoteCount"] == 3
+    assert measured[seen] == Metrics(views=130, raw={**dict.fromkeys(counted.raw), "viewCount": 130})
     assert measured[bare] == Metrics(raw=dict.fromkeys(counted.raw))
 
 

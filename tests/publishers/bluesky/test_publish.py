@@ -143,10 +143,18 @@ def test_deleting(creator: Creator) -> None:
     assert [one["uri"] for one in creator.records()] == [kept]
 
 
-@pytest.mark.parametrize("uri", ["at://did:plc:someone/app.bsky.feed.post/3l25zusnsfctk", "https://bsky.app/x", ""])
-def test_deleting_what_is_not_ours_is_refused(creator: Creator, uri: str) -> None:
-    with pytest.raises(PublishError):
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("at://did:plc:someone/app.bsky.feed.post/3l25zusnsfctk", ErrorKind.PERMISSION),
+        ("https://bsky.app/x", ErrorKind.NOT_FOUND),
+        ("", ErrorKind.NOT_FOUND),
+    ],
+)
+def test_deleting_what_is_not_ours_is_refused(creator: Creator, uri: str, kind: ErrorKind) -> None:
+    with pytest.raises(PublishError) as caught:
         creator.call(lambda context: adapter.delete(context, uri))
+    assert caught.value.kind is kind
 
 
 # ---- faults --------------------------------------------------------------------------------------

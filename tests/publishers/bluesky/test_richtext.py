@@ -103,6 +103,10 @@ def test_what_is_no_tag(text: str) -> None:
     assert found(text) == []
 
 
+def test_mention_inside_a_link_belongs_to_the_link() -> None:
+    assert [kind for _, kind, _ in found("https://example.com/(@alice.test)")] == ["LINK"]
+
+
 def test_cashtag_is_a_tag_in_capitals() -> None:
     assert found("buy $aapl, ($TSLA) not $5 or $toolong") == [("$aapl", "TAG", "$AAPL"), ("$TSLA", "TAG", "$TSLA")]
 

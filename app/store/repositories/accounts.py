@@ -61,9 +61,9 @@ class Accounts(Repository):
         self._unit.changed("account", row.id)
 
     def refreshed(self, identifier: Id, expires_at: datetime | None) -> None:
-        """New tokens are in the keychain; let go of the lease."""
+        """New tokens are in the keychain."""
         row = self._row(AccountRow, identifier, "account")
-        row.expires_at, row.lease_until = expires_at, None
+        row.expires_at = expires_at
         row.state, row.attention = AccountState.CONNECTED, ""
         self._unit.changed("account", row.id)
 
@@ -76,7 +76,7 @@ class Accounts(Repository):
         return True
 
     def release(self, identifier: Id) -> None:
-        """Let go of the refresh lease without new tokens."""
+        """Let go of the refresh lease."""
         self._row(AccountRow, identifier, "account").lease_until = None
 
     def needing_attention(self) -> Sequence[Account]:

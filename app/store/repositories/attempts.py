@@ -129,6 +129,21 @@ class Attempts(Repository):
             raise LeaseLost(identifier)
         row.lease_until = self._now + lease
 
+    def lease_owners(self) -> Sequence[str]:
+        """Everyone who holds a lease that still runs."""
+        held = select(AttemptRow.lease_owner).where(
+            col(AttemptRow.ended_at).is_(None), AttemptRow.lease_owner != "", col(AttemptRow.lease_until) > self._now
+        )
+        return self._session.exec(held.distinct()).all()
+
+    def free(self, owner: str) -> None:
+        """End the leases of a worker that is known to be dead."""
+        rows = self._session.exec(
+            select(AttemptRow).where(AttemptRow.lease_owner == owner, col(AttemptRow.ended_at).is_(None))
+        )
+        for row in rows:
+            row.lease_owner, row.lease_until = "", None
+
     def take(self, identifier: Id, owner: str, lease: timedelta) -> Attempt | None:
         """Hold a live attempt on the creator's behalf (to cancel or resolve it); None while a worker holds it."""
         row = self._row(AttemptRow, identifier, "attempt")

@@ -55,7 +55,7 @@ class Voices(Repository):
 class Briefs(Repository):
     def add(self, brief: Brief) -> Brief:
         """Add, or replace what the brief of that id says: it is saved while it is typed, and again when drafted."""
-        said = {
+        said: dict[str, Any] = {
             "topic": brief.topic,
             "source": brief.source,
             "audience": brief.audience,

@@ -1,0 +1,1 @@
+"""The alarm clock: rings when something is due, and every half minute whatever happens."""

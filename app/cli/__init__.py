@@ -1,0 +1,1 @@
+"""The command line (cli.md): one small module for each command."""

@@ -1,0 +1,1 @@
+"""Publishing: posts, their times, and the outbox that sends each of them exactly once."""

@@ -1,0 +1,1 @@
+"""Accounts: connecting, staying signed in, and the Context an adapter works with."""

@@ -1,0 +1,1 @@
+"""Files that go with posts: what they are, and where they are kept."""

@@ -11,11 +11,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from app.accounts.service import Accounts
 from app.analytics.schedule import next_pull, retry_pull
 from app.core.clock import Clock
 from app.core.errors import KnownError
@@ -24,7 +24,7 @@ from app.core.words import Account, AccountState, PostState, Publication, Snapsh
 from app.store.database import Store
 from app.store.unit import Unit
 from publishers import registry
-from publishers.api import Adapter, Context, Gone, MeasuresPosts, Metrics
+from publishers.api import Adapter, Gone, MeasuresPosts, Metrics
 from publishers.errors import ErrorKind, PublishError
 
 LEASE = timedelta(minutes=5)  # a claim of a process that died runs out after this
@@ -33,12 +33,6 @@ AT_ONCE = 4  # accounts asked at the same time
 MOST = 2**53  # no metric is larger; beyond it an answer is nonsense
 
 _log = logging.getLogger(__name__)
-
-
-class OpensContexts(Protocol):
-    """What pulls need of app.accounts: the context in which an account's platform is asked."""
-
-    def context(self, account: Account) -> AbstractAsyncContextManager[Context]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class Pulls:
     def __init__(
         self,
         store: Store,
-        accounts: OpensContexts,
+        accounts: Accounts,
         clock: Clock,
         adapters: Callable[[str], Adapter] = registry.get,
     ) -> None:
@@ -135,8 +129,18 @@ class Pulls:
     async def _ask(
         self, account: Account, adapter: MeasuresPosts, remote_ids: Sequence[str]
     ) -> Mapping[str, Metrics | Gone]:
-        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), self._accounts.context(account) as context:
-            return await adapter.post_metrics(context, remote_ids)
+        async def once() -> Mapping[str, Metrics | Gone]:
+            async with self._accounts.context(account) as context:
+                return await adapter.post_metrics(context, remote_ids)
+
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            try:
+                return await once()
+            except PublishError as error:
+                if error.kind is not ErrorKind.AUTH:
+                    raise
+            await self._accounts.refresh_now(account)  # tokens can be refused before their time
+            return await once()
 
     async def _record(self, publications: Sequence[Publication], pulls: Sequence[Pulled], now: datetime) -> None:
         """Keep the answers and plan the next pulls, in one write."""

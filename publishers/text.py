@@ -6,14 +6,14 @@ adapter's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import regex
 
 from publishers.api import Unit
 
 _GRAPHEME = regex.compile(r"\X")
-_URL = regex.compile(r"(?:https?://|www\.)[^\s<>\"'“”「」（）]+", regex.IGNORECASE)
+_URL = regex.compile(r"(?:https?://|www\.)[!#-&(-;=?-~]+", regex.IGNORECASE)  # ASCII: Chinese follows without a space
 _CLOSERS = "\"'”’»)\\]」』）】》"
 _SENTENCE_END = regex.compile(
     rf"(?:[.!?…]+[{_CLOSERS}]*(?=\s|$)|[。！？｡]+[{_CLOSERS}]*|\n)"  # Latin ends need a space after, CJK ones none
@@ -59,7 +59,7 @@ def count_in(unit: Unit, text: str) -> int:
 def cut_to_fit(text: str, fits: Callable[[str], bool]) -> str:
     """The longest beginning of `text` that fits and ends well: at a sentence, else at a word, else at a grapheme.
 
-    A sentence end is taken where it keeps at least a third of what would fit; a word end gets "…". Never inside a
+    A sentence end is taken where it keeps at least a third of what would fit; another end gets "…". Never inside a
     grapheme or a URL. `fits` must hold for every beginning of a text that fits. Returns "" where nothing fits.
     """
     if fits(text):
@@ -69,20 +69,25 @@ def cut_to_fit(text: str, fits: Callable[[str], bool]) -> str:
     if longest == 0:
         return ""
     links = [match.span() for match in _URL.finditer(text)]
-    sentences = [end for end in _ends(_SENTENCE_END, text, longest, links) if end in set(ends)]
+    whole = {end for end in ends if end <= longest}
+    sentences = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() in whole]
     if sentences and sentences[-1] * 3 >= longest:
         return text[: sentences[-1]].rstrip()
-    words = [end for end in _ends(_WORD_END, text, longest, links) if end in set(ends)]
-    for marks in ("…", ""):
-        for end in reversed(words):
-            candidate = text[:end].rstrip().rstrip(",;:–—-") + marks
-            if candidate != marks and fits(candidate):
-                return candidate
-    if sentences:
-        return text[: sentences[-1]].rstrip()
-    for end in reversed([end for end in ends if end <= longest and not _inside(end, links)]):
-        if fits(text[:end] + "…"):
-            return text[:end].rstrip() + "…"
+    words = [match.end() for match in _WORD_END.finditer(text) if match.end() in whole]
+    if (cut := _marked(text, words, links, fits)) or not sentences:
+        return cut or _marked(text, [end for end in ends if end in whole], links, fits)
+    return text[: sentences[-1]].rstrip()
+
+
+def _marked(text: str, ends: Sequence[int], links: Sequence[tuple[int, int]], fits: Callable[[str], bool]) -> str:
+    """The longest beginning up to one of `ends`, outside links, that fits with the mark of a cut; else ""."""
+    for end in reversed(ends):
+        if any(start < end < stop for start, stop in links):
+            continue
+        beginning = text[:end].rstrip().rstrip(",;:–—-")
+        mark = " …" if any(stop == len(beginning) for _, stop in links) else "…"  # it must not join the link
+        if beginning and fits(beginning + mark):
+            return beginning + mark
     return ""
 
 
@@ -96,15 +101,3 @@ def _last_that_fits(text: str, ends: list[int], fits: Callable[[str], bool]) -> 
         else:
             high = middle - 1
     return ends[low - 1] if low else 0
-
-
-def _ends(pattern: regex.Pattern[str], text: str, longest: int, links: list[tuple[int, int]]) -> Iterator[int]:
-    for match in pattern.finditer(text):
-        if match.end() > longest:
-            return
-        if not _inside(match.end(), links):
-            yield match.end()
-
-
-def _inside(end: int, links: list[tuple[int, int]]) -> bool:
-    return any(start < end < stop for start, stop in links)

@@ -15,7 +15,7 @@ from publishers.text import count_graphemes, cut_to_fit
 TITLE_LENGTH = 80  # graphemes, where a post has no title of its own
 EXCERPT_LENGTH = 280
 INDEX_POSTS = 500  # the newest; the folder keeps all
-_URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
+_URL = re.compile(r"https?://[!#-&(-;=?-~]*[A-Za-z0-9/#=&_~%+$@-]")  # ASCII, without the sentence's own marks
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #5c6470; --ground: #f6f7f9; --card: #ffffff;

@@ -103,12 +103,17 @@ class Attempt:
         return True
 
     def resolve(self, *, resend: bool) -> None:
-        """The creator's answer to ASKS: send it again, or it is live as it stands."""
+        """The creator's answer to ASKS: send it again, or it is live. In the latter case nobody knows what the step
+        would have left in the state, so no later step is run."""
+        record = self.record
         if resend:
-            self.record.clear_to_send = True
+            record.clear_to_send = True
             self._rest(Phase.RUNNING)
-        else:
-            self._commit(self._steps[self.record.step], Done(), self.record.state)
+            return
+        record.commits.append(Committed(self._steps[record.step].name, "seen by the creator", ""))
+        record.armed_at = ""
+        later = self._steps[record.step + 1 :]
+        self._rest(Phase.PARTLY if any(step.kind is StepKind.COMMIT for step in later) else Phase.PUBLISHED)
 
     # ---- one step ----------------------------------------------------------------------------
 

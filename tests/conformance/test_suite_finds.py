@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from publishers.api import (
+    CannotTell,
     Content,
     Context,
     Done,
@@ -20,6 +21,7 @@ from publishers.api import (
     NotFound,
     Outcome,
     Plan,
+    Reconcile,
     Reconciled,
     State,
     Step,
@@ -30,8 +32,9 @@ from publishers.api import (
 from publishers.errors import ErrorKind, Executed, PublishError
 from publishers.http import Http
 from publishers.testing.bench import trial
-from publishers.testing.conformance import ConformanceSuite, FaultKind
-from tests.conformance.pond import PART_BYTES, Pond, call
+from publishers.testing.conformance import Call, ConformanceSuite, Fault, FaultKind
+from publishers.testing.record import Phase
+from tests.conformance.pond import CAPABILITIES, PART_BYTES, Pond, call
 from tests.conformance.pond_platform import PondUnderTest
 from tests.conformance.pond_server import PondServer
 
@@ -211,6 +214,46 @@ def test_the_suite_finds(finds: Finds, tmp_path: Path, server: PondServer) -> No
     platform = PondUnderTest(tmp_path, server, finds.wrong)
     with pytest.raises((AssertionError, PublishError)):
         finds.case(platform, *finds.arguments)
+
+
+HEURISTIC = replace(CAPABILITIES, reconcile=Reconcile.HEURISTIC)
+HUMAN = replace(CAPABILITIES, reconcile=Reconcile.HUMAN)
+
+
+class IsNotSure(Pond):
+    """Finds what is live, but cannot say for certain that something is not."""
+
+    async def reconcile(
+        self, context: Context, content: Content, step: str, state: State, since: datetime
+    ) -> Reconciled:
+        found = await super().reconcile(context, content, step, state, since)
+        return NotFound(authoritative=False) if isinstance(found, NotFound) else found
+
+
+class CannotKnow(Pond):
+    async def reconcile(
+        self, context: Context, content: Content, step: str, state: State, since: datetime
+    ) -> Reconciled:
+        return CannotTell("Pond has no list of posts.")
+
+
+def test_what_the_platform_cannot_say_the_creator_is_asked(tmp_path: Path, server: PondServer) -> None:
+    platform = PondUnderTest(tmp_path, server, IsNotSure(HEURISTIC))
+    _SUITE.test_crash_at_every_moment_leaves_one_post(platform)
+    server.faults.add(platform.routes[Call.COMMIT], Fault(FaultKind.RESET))
+    assert trial(platform).run().phase is Phase.ASKS
+
+
+def test_what_is_live_must_be_found_unless_only_a_person_can(tmp_path: Path, server: PondServer) -> None:
+    server.faults.add(PondUnderTest.routes[Call.COMMIT], Fault(FaultKind.DROP_ANSWER, times=2))
+    asked = trial(PondUnderTest(tmp_path, server, CannotKnow(HUMAN)))
+    assert asked.run().phase is Phase.ASKS
+    asked.assert_published_once(asked.finish())
+    with pytest.raises(AssertionError, match="reconcile"):
+        _SUITE.test_lost_answer_is_looked_up_before_anything_is_sent_again(
+            PondUnderTest(tmp_path, server, CannotKnow(HEURISTIC)),
+            FaultKind.DROP_ANSWER,
+        )
 
 
 def test_the_reference_worker_sends_nothing_after_cancel(platform: PondUnderTest) -> None:

@@ -67,6 +67,10 @@ class TestCutting:
             ("wait, what happens here", 6, "wait…"),
             (FAMILY * 5, 3, FAMILY * 2 + "…"),
             ("anything", 0, ""),
+            ("https://example.org/a?b=c and more words", 30, "https://example.org/a?b=c and…"),
+            ("https://example.org/a?b=c and more words", 28, "https://example.org/a?b=c …"),
+            ("看https://example.org/a很好的一篇文章", 27, "看https://example.org/a很好的一…"),
+            ("a,b,c,d,e,f", 5, "a,b…"),
         ],
     )
     def test_where_it_cuts(self, text: str, limit: int, cut: str) -> None:
@@ -91,7 +95,7 @@ class TestCutting:
     def test_what_is_left_fits_and_is_a_beginning(self, text: str, limit: int, unit: Unit) -> None:
         left = cut_to_fit(text, lambda piece: count_in(unit, piece) <= limit)
         assert count_in(unit, left) <= limit
-        beginning = left.removesuffix("…")
+        beginning = left.removesuffix("…").rstrip(" ") if left.endswith("…") else left
         assert text.startswith(beginning)
         ends = {0, *(match.end() for match in regex.finditer(r"\X", text))}
         assert len(beginning) in ends

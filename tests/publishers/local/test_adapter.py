@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +15,7 @@ from publishers.api import Connected, Content, Identity, Metrics, NotFound, Part
 from publishers.errors import ErrorKind, PublishError
 from publishers.http import open_http
 from publishers.local.adapter import adapter
+from publishers.local.folder import Folder, StoredPost
 from publishers.local.serve import Site, serve
 from publishers.testing.bench import trial
 from publishers.testing.conformance import Sample
@@ -157,15 +158,22 @@ class TestPublishing:
     def test_reconcile_is_sure(self, platform: FolderUnderTest) -> None:
         assert _reconcile(platform) == NotFound(authoritative=True)
 
-    def test_two_workers_at_once_leave_both_in_the_feed(self, platform: FolderUnderTest) -> None:
-        trials = [trial(platform) for _ in range(4)]
+    def test_post_that_comes_while_the_feed_is_made_is_in_it(
+        self, platform: FolderUnderTest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another worker's rename between our listing and our writing."""
+        one, other = trial(platform), StoredPost("other", NOW, Content.plain("came in between"))
+        listing = Folder.posts
 
-        async def together() -> None:
-            await asyncio.gather(*(one.attempt().run() for one in trials))
+        def posts(folder: Folder) -> Sequence[StoredPost]:
+            listed = listing(folder)
+            folder.commit(other, "page")
+            return listed
 
-        asyncio.run(together())
-        feed = (platform.root / "feed.xml").read_text()
-        assert [one.tag in feed for one in trials] == [True] * 4
+        monkeypatch.setattr(Folder, "posts", posts)
+        one.run()
+        for page in ("feed.xml", "index.html"):
+            assert "came in between" in (platform.root / page).read_text()
 
 
 def _reconcile(platform: FolderUnderTest) -> object:

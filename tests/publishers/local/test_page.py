@@ -53,13 +53,16 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.mark.parametrize("text", [HOSTILE, UNICODE_TEXT, "a\n\nb\nc", "ends with https://example.org/x?a=1&b=2."])
+@pytest.mark.parametrize(
+    "text", [HOSTILE, UNICODE_TEXT, "a\n\nb\nc", f"{HOSTILE} https://example.org/x?a=1&b=2. {HOSTILE}"]
+)
 def test_text_is_shown_as_it_was_written(text: str) -> None:
     read = Reader(post_page(post(text, title=HOSTILE), HOSTILE))
     assert read.shown.split() == text.split()
     assert HOSTILE in read.title
     assert read.named("script") == []
     assert read.named("img") == []
+    assert len(read.named("a")) == 1 + text.count("https:")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"])))
@@ -77,6 +80,11 @@ def test_links_are_links_and_nothing_else_is() -> None:
     links = [link for link in read.named("a") if link.get("rel")]
     assert [link["href"] for link in links] == ["https://example.org/a?b=c&d="]
     assert links[0]["rel"] == "noopener noreferrer nofollow"
+
+
+def test_chinese_after_a_link_is_no_part_of_it() -> None:
+    read = Reader(post_page(post("看https://example.org/a很好"), "Site"))
+    assert [link["href"] for link in read.named("a") if link.get("rel")] == ["https://example.org/a"]
 
 
 def test_policy_allows_the_style_and_no_script() -> None:

@@ -87,6 +87,9 @@ def test_odd_agents_give_well_formed_lines(site: Site, agent: str) -> None:
     visit(site, "/posts/one/", agent=agent)
     found = count_views(site.log)
     assert (found.of("one"), found.malformed) == (1, 0)
+    ((_, _, logged),) = found.visitors["one"]
+    assert len(logged) >= len(agent)
+    assert site.log.read_bytes().endswith(b'"%s"\n' % logged), "the agent is the last field, whole"
 
 
 def test_log_is_appended_to(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.accounts.tokens import secret_values, tokens_from_json, tokens_to_json
@@ -24,6 +24,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(tokens=token_sets)
 def test_a_token_set_comes_back_whole(tokens: TokenSet) -> None:
     again = tokens_from_json(tokens_to_json(tokens))
@@ -31,6 +32,7 @@ def test_a_token_set_comes_back_whole(tokens: TokenSet) -> None:
     assert {tokens.access_token, tokens.refresh_token, *tokens.extra.values()} == set(secret_values(tokens))
 
 
+@settings(max_examples=50)
 @given(
     value=json_values
     | st.fixed_dictionaries(

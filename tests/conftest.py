@@ -13,6 +13,7 @@ from hypothesis import settings
 from tests.leaks import children, leaked_processes, leaked_threads, threads
 from tests.logged import ExpectedLog, Recorder, complaints
 from tests.requirements import in_ci, require_specs, starter_model_path
+from tests.servers.bluesky.pds import pds
 
 # Before anything imports Qt or asks for a keychain: no test opens a window on a real screen or touches real secrets.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -90,3 +91,6 @@ def specs() -> Path:
 def starter_model() -> Path:
     """The GGUF file of the starter model."""
     return starter_model_path()
+
+
+__all__ = ["pds"]  # the real Bluesky server, one for the whole run

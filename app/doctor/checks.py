@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,14 +60,7 @@ def _disk(patient: Patient) -> Check:
 
 
 def _database(patient: Patient) -> Check:
-    def look(unit: object) -> str:
-        connection = sqlite3.connect(f"file:{patient.folder.database}?mode=ro", uri=True)
-        try:
-            return str(connection.execute("PRAGMA quick_check").fetchone()[0])
-        finally:
-            connection.close()
-
-    answer = patient.store.read(look).result()
+    answer = patient.store.quick_check()
     advice = "" if answer == "ok" else "Close Quarry and restore the newest file of the backups folder."
     return Check("database", answer == "ok", f"schema {SCHEMA}, {answer}", advice)
 

@@ -63,6 +63,11 @@ class Store:
         """Run `work` over one consistent view of the database, in a reader thread. Writing there fails."""
         return self._readers.submit(self._read, work)
 
+    def quick_check(self) -> str:
+        """ "ok", or what SQLite finds wrong in the file (PRAGMA quick_check)."""
+        with self._reader.connect() as connection:
+            return str(connection.exec_driver_sql("PRAGMA quick_check").scalar())
+
     def close(self) -> None:
         """Finish what is queued, then let go of the files."""
         if self._closed:

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.publishers.bluesky.creator import Creator, connect
-from tests.servers.bluesky.pds import Pds, pds
-
-__all__ = ["pds"]
+from tests.servers.bluesky.pds import Pds
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,117 @@
+"""Scheduler processes that die: `python -m tests.app.publishing.mortal` reads one order a line and answers each.
+
+It imports everything once and forks a child for each order, so that a kill costs a fraction of a second. The child is
+a whole Quarry process: it opens the data folder, does what is due, and gets SIGKILL before or after its n-th write
+to the database, or after a time, whichever the order says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from app import bootstrap
+from app.store.database import Store
+from publishers import registry
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """0 = do not die that way."""
+
+    data_dir: str
+    before_write: int = 0
+    after_write: int = 0
+    after_seconds: float = 0.0
+
+
+class Mortals:
+    """The forking process, as the test sees it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.app.publishing.mortal"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+    def run(self, order: Order) -> bool:
+        """Whether the child was killed; False = it did all that was due and ended by itself."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        assert status in {0, -signal.SIGKILL}, f"the child failed by itself: {status}"
+        return status != 0
+
+
+def serve() -> None:
+    """The forking process. It has no threads of its own, so that its children start clean."""
+    for platform in registry.platform_ids():
+        registry.get(platform)
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        child = os.fork()
+        if child == 0:
+            live(order)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def live(order: Order) -> None:
+    """Do what is due, until killed."""
+    writes = 0
+
+    class MortalStore(Store):
+        def write(self, work: Any) -> Future[Any]:
+            nonlocal writes
+            writes += 1
+            if writes == order.before_write:
+                die()
+            future = super().write(work)
+            if writes == order.after_write:
+                future.result()
+                die()
+            return future
+
+    bootstrap.Store = MortalStore  # type: ignore[misc]
+    if order.after_seconds:
+        threading.Timer(order.after_seconds, die).start()
+    with bootstrap.open_services(Path(order.data_dir)) as services:
+        while services.loop.run(services.outbox.work_due()).result():
+            pass
+    if order.after_seconds:
+        os._exit(0)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    serve()

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 TOKEN_VARIABLE: Final = "QUARRY_ENGINE_TOKEN"
-WAITING: Final = 64  # requests beyond those running
 CANNOT_SERVE: Final = 2  # exit status
 LOOPBACK: Final = "127.0.0.1"
 
@@ -36,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
     serve.add_argument("--port", type=_from(0, 65_535), default=0, metavar="N", help="0 takes a free one (default)")
     serve.add_argument("--parallel", type=_from(1, 64), default=2, metavar="N", help="answers at a time (default 2)")
+    serve.add_argument("--queue", type=_from(0, 10_000), default=64, metavar="N", help="more that wait (default 64)")
     serve.add_argument("--context", type=_from(16, 1 << 24), metavar="N", help="tokens of prompt and answer together")
     serve.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     serve.add_argument("--with-owner", action="store_true", help="end as soon as standard input is closed")
@@ -55,6 +55,8 @@ def _from(low: int, high: int) -> Callable[[str], int]:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Threads that wait must sleep, not spin: on a busy desktop spinning ones take the time from those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # torch takes a second to import: not for --help, and only once the owner is watched
     import torch
 
@@ -77,7 +79,7 @@ def _serve(options: argparse.Namespace) -> int:
     if not token:
         token = secrets.token_urlsafe(32)
         sys.stderr.write(f"{model.info.id} answers at http://{host}:{port}/v1 with the token {token}\n")
-    scheduler = Scheduler(options.parallel, WAITING)
+    scheduler = Scheduler(options.parallel, options.queue)
     threading.Thread(target=scheduler.run, name="generate", daemon=True).start()
     app = make_app(model, scheduler, token, _allowed_hosts(options.host, port))
     serve(app, listener, on_ready=lambda: _announce({"port": port, "pid": os.getpid()}))

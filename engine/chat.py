@@ -53,7 +53,7 @@ class ChatTemplate:
         environment.filters["tojson"] = _to_json
         try:
             self._template = environment.from_string(source)
-        except (jinja2.TemplateError, RecursionError) as error:
+        except (jinja2.TemplateError, SyntaxError, RecursionError) as error:
             raise ModelFileError(f"The chat template in the model file cannot be read ({error}).") from error
 
     def encode(self, messages: Sequence[Message]) -> list[int]:

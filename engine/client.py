@@ -35,11 +35,16 @@ class EngineClient:
     """Talks to one server. `url` may end in /v1 or not. Close it, or use it as an async context manager."""
 
     def __init__(self, url: str, token: str = "") -> None:
+        """Raises EngineError where `url` is not an address at all."""
+        try:
+            host = urlsplit(url).hostname
+        except ValueError as error:
+            raise EngineError(EngineFault.UNREACHABLE, f"{url[:200]} is not an address.", detail=str(error)) from error
         self._url = url.rstrip("/").removesuffix("/v1")
         self._http = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-            trust_env=urlsplit(url).hostname not in _LOOPBACK,  # a proxy cannot reach this machine's own engine
+            trust_env=host not in _LOOPBACK,  # a proxy cannot reach this machine's own engine
         )
 
     async def __aenter__(self) -> EngineClient:
@@ -84,14 +89,13 @@ class EngineClient:
         async with self._send("POST", "/v1/chat/completions", _body(request)) as response:
             await _raise_for_status(response)
             async for chunk in _chunks(response):
-                usage = chunk.get("usage") or usage
-                for choice in (chunk.get("choices") or [])[:1]:
-                    if text := (choice.get("delta") or {}).get("content"):
-                        first = first or time.monotonic()
-                        pieces += 1
-                        yield Delta(text)
-                    if choice.get("finish_reason") is not None:
-                        reason = _finish_reason(choice["finish_reason"])
+                text, ended_by = _choice(chunk)
+                usage = _object(chunk.get("usage")) or usage
+                reason = ended_by or reason
+                if text:
+                    first = first or time.monotonic()
+                    pieces += 1
+                    yield Delta(text)
         if reason is None:
             raise EngineError(EngineFault.BROKEN, "The answer ended in the middle.")
         ended = time.monotonic()
@@ -178,16 +182,24 @@ def _error_message(body: object) -> str:
     return message[:1000] if isinstance(message, str) else ""
 
 
-def _finish_reason(value: object) -> FinishReason:
-    try:
-        return FinishReason(str(value))
-    except ValueError as error:
-        raise EngineError(EngineFault.BROKEN, f"The answer ended with {str(value)[:40]!r}.") from error
+def _choice(chunk: Mapping[str, Any]) -> tuple[str, FinishReason | None]:
+    """The text and the end that a chunk brings; a chunk without choices brings usage alone."""
+    choices = chunk.get("choices")
+    choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
+    text, reason = _object(choice.get("delta")).get("content"), choice.get("finish_reason")
+    if reason is not None and reason not in tuple(FinishReason):
+        raise EngineError(EngineFault.BROKEN, f"The answer ended with {str(reason)[:40]!r}.")
+    return text if isinstance(text, str) else "", FinishReason(reason) if reason is not None else None
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    """A JSON object, or an empty one where a server sends something else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _usage(given: Mapping[str, Any], pieces: int, prompt_seconds: float, completion_seconds: float) -> Usage:
     """Counts and times as the server gives them; times as seen from here, and pieces of text, where it does not."""
-    timings = given.get("timings") or {}
+    timings = _object(given.get("timings"))
     return Usage(
         prompt_tokens=_count(given.get("prompt_tokens")),
         completion_tokens=_count(given.get("completion_tokens")) or pieces,
@@ -204,9 +216,9 @@ def _seconds(value: object, measured: float) -> float:
     return float(value) if isinstance(value, int | float) and value >= 0 else measured
 
 
-def _model_info(entry: Mapping[str, Any]) -> ModelInfo:
-    meta = entry.get("meta") or {}  # llama.cpp
-    kernels = entry.get("kernels")
+def _model_info(value: object) -> ModelInfo:
+    entry = _object(value)
+    meta = _object(entry.get("meta"))  # llama.cpp
     return ModelInfo(
         id=str(entry["id"]),
         file_sha256=str(entry.get("file_sha256") or ""),
@@ -214,5 +226,5 @@ def _model_info(entry: Mapping[str, Any]) -> ModelInfo:
         context=_count(entry.get("context") or entry.get("max_model_len") or meta.get("n_ctx")),  # max_model_len: vLLM
         device=str(entry.get("device") or ""),
         parameters=_count(entry.get("parameters") or meta.get("n_params")),
-        kernels={str(op): str(on) for op, on in kernels.items()} if isinstance(kernels, dict) else {},
+        kernels={str(op): str(on) for op, on in _object(entry.get("kernels")).items()},
     )

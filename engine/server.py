@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -255,4 +256,5 @@ def serve(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -
         on_ready()  # the socket listens already: a connection made from now on is answered
         await server.serve(sockets=[listener])
 
-    asyncio.run(run())
+    with suppress(KeyboardInterrupt):  # uvicorn ends well and then raises the signal again
+        asyncio.run(run())

@@ -23,6 +23,8 @@ def polish(text: str) -> str:
         inner = text[1:-1]
         if len(text) > 1 and text.startswith(opening) and text.endswith(closing) and opening not in inner:
             text = inner.strip()
+        if opening != "'" and text.startswith(opening) and text.count(opening) == 1 and closing not in text[1:]:
+            text = text[1:].lstrip()  # opened and never closed
     return cut_loop(text)
 
 

@@ -83,7 +83,7 @@ def messages(prompt: Prompt, brief: Brief, channel: Channel, voice: str) -> tupl
         "voice": voice.strip(),
         "source": brief.source.strip(),
         "channel": capabilities.name,
-        "topic": brief.topic.strip(),
+        "topic": brief.topic.strip().rstrip("."),
         "audience": brief.audience.strip(),
         "goal": brief.goal,
         "language": _LANGUAGES.get(brief.language, brief.language),

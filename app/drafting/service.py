@@ -31,7 +31,7 @@ from engine.protocol import EngineError, EngineFault
 from publishers import registry
 from publishers.api import Content, Issue
 
-SAMPLING: dict[str, float | int] = {"temperature": 0.8, "top_p": 0.95, "top_k": 40, "repetition_penalty": 1.1}
+SAMPLING: dict[str, float | int] = {"temperature": 0.6, "top_p": 0.9, "top_k": 40, "repetition_penalty": 1.05}
 _LEASE = timedelta(seconds=30)
 _HEARTBEAT = 1.0  # seconds between two savings of the partial texts
 _ENGINE_TRIES = 3

@@ -19,6 +19,7 @@ from app.publishing.backoff import MOST_FAILURES, counts_as_failure, next_try
 from app.publishing.ledger import LET_GO, Ledger, Subject, Tools
 from app.publishing.progress import Progress
 from app.store.content import fingerprint
+from app.store.unit import Unit
 from publishers import registry
 from publishers.api import (
     Adapter,
@@ -133,9 +134,9 @@ class _AttemptRun:
         match outcome:
             case Done() if step.kind is StepKind.COMMIT:
                 await self._commit(step, state, outcome, "done", seconds)
-            case Done():
+            case Done(permalink=permalink):
                 ledger.progress = ledger.progress.next(state)
-                await ledger.save(step, "done", seconds=seconds, failures=0)
+                await ledger.save(step, "done", seconds=seconds, failures=0, also=self._add_permalink(permalink))
             case Wait(until=until, reason=reason):
                 ledger.progress = replace(ledger.progress, state=state, clear_to_send=True)
                 rest: dict[str, Any] = (
@@ -152,6 +153,11 @@ class _AttemptRun:
     async def _commit(self, step: Step, state: State, live: Done | Found, event: str, seconds: float = 0.0) -> None:
         pulls = self._adapter.capabilities.metric_pulls
         await self._ledger.commit(step, state, (live.remote_id, live.permalink), pulls, event=event, seconds=seconds)
+
+    def _add_permalink(self, permalink: str) -> Callable[[Unit], None]:
+        """An address looked up after the commit belongs to the publication that has none yet."""
+        attempt_id = self._ledger.attempt.id
+        return lambda unit: unit.publications.add_permalink(attempt_id, permalink)
 
     async def _publish(self) -> None:
         await self._ledger.save(

@@ -27,7 +27,7 @@ from app.publishing.progress import Progress
 from app.store.database import Store
 from app.store.unit import Unit
 from publishers import registry
-from publishers.api import Content
+from publishers.api import Content, StepKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,13 @@ class Publishing:
                 raise KnownError(f"Nothing is unknown about post {short(post.id)}: nothing was changed.")
             held = _take(unit, attempt)
             progress = Progress.of(held.resume)
-            if link:
-                unit.publications.add(_confirmed(unit, post, held, progress, link))
-                progress = progress.next(progress.state, committed=True)
-                held = replace(held, armed_at=None)
-            else:  # still armed: sent again with the keys it had, so that the platform can refuse a second one
-                progress = replace(progress, clear_to_send=True)
             word = "confirmed" if link else "resend"
             unit.attempts.log(StepRun(held.id, held.step, word, link or "The creator says that it did not go out."))
-            _go_on(unit, replace(held, resume=progress.to_json()))
+            if link:
+                unit.publications.add(_confirmed(unit, post, held, progress, link))
+                _end_confirmed(unit, post, held, progress)
+            else:  # still armed: sent again with the keys it had, so that the platform can refuse a second one
+                _go_on(unit, replace(held, resume=replace(progress, clear_to_send=True).to_json()))
             return unit.posts.get(post.id)
 
         return self._store.write(work)
@@ -219,6 +217,19 @@ def _go_on(unit: Unit, held: Attempt) -> None:
 
 def _end(unit: Unit, held: Attempt, state: AttemptState) -> None:
     unit.attempts.save(replace(held, state=state), owner=held.lease_owner)
+
+
+def _end_confirmed(unit: Unit, post: Post, held: Attempt, progress: Progress) -> None:
+    """Nothing more can be sent after a part that only the creator knows of: what follows it needs its id."""
+    steps = registry.get(post.channel.platform).plan(post.content, post.channel.format).steps
+    rest = [step for step in steps[progress.index + 1 :] if step.kind is StepKind.COMMIT]
+    _end(unit, held, AttemptState.PUBLISHED)
+    if rest:
+        unit.posts.set_state(
+            post.id, PostState.PARTLY_PUBLISHED, f"{len(rest)} more of its parts were not sent: post them by hand."
+        )
+    else:
+        unit.posts.set_state(post.id, PostState.PUBLISHED)
 
 
 def _confirmed(unit: Unit, post: Post, attempt: Attempt, progress: Progress, link: str) -> Publication:

@@ -55,9 +55,8 @@ class Worker:
 
     async def _free_leases_of_the_dead(self) -> None:
         owners = await asyncio.wrap_future(self._tools.store.read(lambda unit: unit.attempts.lease_owners()))
-        for owner in owners:
-            if self._presence.is_dead(owner):
-                await asyncio.wrap_future(self._tools.store.write(lambda unit: unit.attempts.free(owner)))
+        if dead := [owner for owner in owners if self._presence.is_dead(owner)]:
+            await asyncio.wrap_future(self._tools.store.write(lambda unit: unit.attempts.free(dead)))
 
     async def _claim(self) -> Attempt | None:
         return await asyncio.wrap_future(self._tools.store.write(lambda unit: unit.attempts.claim(self.owner, LEASE)))

@@ -136,10 +136,10 @@ class Attempts(Repository):
         )
         return self._session.exec(held.distinct()).all()
 
-    def free(self, owner: str) -> None:
-        """End the leases of a worker that is known to be dead."""
+    def free(self, owners: Sequence[str]) -> None:
+        """End the leases of workers that are known to be dead."""
         rows = self._session.exec(
-            select(AttemptRow).where(AttemptRow.lease_owner == owner, col(AttemptRow.ended_at).is_(None))
+            select(AttemptRow).where(col(AttemptRow.lease_owner).in_(owners), col(AttemptRow.ended_at).is_(None))
         )
         for row in rows:
             row.lease_owner, row.lease_until = "", None

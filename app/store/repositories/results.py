@@ -96,6 +96,17 @@ class Publications(Repository):
     def pulled(self, identifier: Id, next_pull_at: datetime | None) -> None:
         self._row(PublicationRow, identifier, "publication").next_pull_at = next_pull_at
 
+    def add_permalink(self, attempt_id: Id, permalink: str) -> None:
+        """Fill in the address of the attempt's first publication, where it came without one."""
+        row = self._session.exec(
+            select(PublicationRow)
+            .where(PublicationRow.attempt_id == attempt_id, PublicationRow.permalink == "")
+            .order_by(col(PublicationRow.part))
+        ).first()
+        if permalink and row is not None:
+            row.permalink = permalink
+            self._unit.changed("publication", row.id)
+
     def gone(self, identifier: Id) -> None:
         """The platform no longer has it: it leaves the ranking from now on."""
         row = self._row(PublicationRow, identifier, "publication")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,7 +216,7 @@ def test_no_server_at_the_endpoint_is_said_and_the_brief_kept(
     ],
 )
 def test_what_cannot_be_drafted_is_refused_before_anything_is_stored(
-    drafting: Drafting, store: Store, wrong: Brief, how: dict[str, int]
+    drafting: Drafting, store: Store, wrong: Brief, how: dict[str, Any]
 ) -> None:
     with pytest.raises(KnownError, match="draft"):
         drafting.start(wrong, **how)

@@ -20,6 +20,7 @@ from app.drafting.polish import cut_loop, ends_whole, polish
         ('He said "rise" and left.', 'He said "rise" and left.'),
         ('"One" and "two"', '"One" and "two"'),
         ("Note: this colon stays.", "Note: this colon stays."),
+        ('"Opened and never closed.', "Opened and never closed."),
         ("", ""),
     ],
 )

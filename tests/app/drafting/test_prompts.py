@@ -15,17 +15,16 @@ def test_parts_that_stay_come_before_those_that_change() -> None:
     brief = Brief("1", "rye bread", source="Rye is a grain.", audience="bakers", channels=(X,))
     system, user = messages(prompt_for(X), brief, X, voice="Short sentences.")
     assert system.role == "system"
-    assert [part.split("\n")[0] for part in user.parts] == [
-        "Write in this voice:",
-        "Use only facts from this text:",
-        "Write one post for X about: rye bread",
-    ]
+    voice, source, wish = user.parts
+    assert voice == "Write in this voice:\nShort sentences."
+    assert source == "Use only facts from this text:\nRye is a grain."
+    assert wish.startswith("Write a short social media post about rye bread for bakers.")
 
 
 def test_nothing_empty_is_asked() -> None:
     _, user = messages(prompt_for(X), Brief("1", "rye bread", channels=(X,)), X, voice="")
     assert len(user.parts) == 1
-    assert "read by" not in user.text
+    assert user.text.startswith("Write a short social media post about rye bread. Write about")
 
 
 def test_what_the_creator_typed_is_never_run() -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -162,7 +163,8 @@ def test_kill_before_and_after_every_single_write(tmp_path: Path, mortals: Morta
             for write in range(1, 40):
                 texts += (new := some_texts(1))
                 queue(services, platform, new)
-                if not mortals.run(replace(Order(str(data)), **{moment: write})):
+                deadly: dict[str, Any] = {moment: write}
+                if not mortals.run(Order(str(data), **deadly)):
                     break
             else:
                 pytest.fail("a publish never ends")

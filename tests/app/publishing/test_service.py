@@ -104,14 +104,14 @@ def test_while_it_is_unknown_nothing_is_sent_again(desk: Desk) -> None:
 
 
 def test_the_creator_says_that_it_is_live(desk: Desk) -> None:
-    post = resting(desk, replace(UNKNOWN, index=10))
+    post = resting(desk, UNKNOWN)
     with pytest.raises(WrongUsage, match="no web address"):
         desk.publishing.resolve(post, link="javascript:alert(1)")
-    desk.publishing.resolve(post, link="https://example.com/1").result()
-    desk.work()
+    assert desk.publishing.resolve(post, link="https://example.com/1").result().state is PostState.PUBLISHED
+    assert desk.work() == 0
     details = desk.details(post)
-    assert details.post.state is PostState.PUBLISHED
     assert [publication.permalink for publication in details.publications] == ["https://example.com/1"]
+    assert details.attempts[0][0].state is AttemptState.PUBLISHED
     assert desk.live() == []
 
 

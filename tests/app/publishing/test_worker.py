@@ -240,6 +240,27 @@ def test_a_failure_after_the_commit_does_not_unpublish(desk: Desk, script: Calla
     assert "comment: skipped" in desk.events
 
 
+def test_an_address_looked_up_afterwards_is_kept(desk: Desk, script: Callable[..., Scripted]) -> None:
+    kinds = {"commit": StepKind.COMMIT, "look": StepKind.AFTER_COMMIT}
+    script(kinds, commit=[Done("1")], look=[Done(permalink="https://example.com/late")])
+    post = desk.due_post()
+    desk.work()
+    assert [one.permalink for one in desk.details(post.id).publications] == ["https://example.com/late"]
+
+
+def test_what_follows_a_part_only_the_creator_knows_of_is_not_sent(desk: Desk, script: Callable[..., Scripted]) -> None:
+    kinds = {"first": StepKind.COMMIT, "second": StepKind.COMMIT}
+    adapter = script(kinds, answers=[CannotTell("It keeps no list.")], first=[LOST], second=[LIVE])
+    post = desk.due_post()
+    desk.work()
+    desk.publishing.resolve(post.id, link="https://example.com/1").result()
+    assert desk.work() == 0
+    details = desk.details(post.id)
+    assert details.post.state is PostState.PARTLY_PUBLISHED
+    assert "1 more of its parts" in details.post.message
+    assert "second" not in adapter.ran
+
+
 def test_a_thread_that_stops_in_the_middle_goes_on_there(desk: Desk, script: Callable[..., Scripted]) -> None:
     kinds = {"first": StepKind.COMMIT, "second": StepKind.COMMIT}
     adapter = script(kinds, first=[Done("1")], second=[error(ErrorKind.CONTENT), Done("2")])
@@ -298,7 +319,7 @@ def test_a_changed_plan_never_touches_what_may_be_live(
     async def unreachable(*_arguments: Any):
         raise PublishError(ErrorKind.NETWORK, "No way there.")
 
-    adapter.reconcile = unreachable  # type: ignore[method-assign]
+    adapter.reconcile = unreachable  # type: ignore[assignment,method-assign]
     post = desk.due_post()
     desk.work()
     assert attempt_of(desk, post).state is AttemptState.UNKNOWN

@@ -95,6 +95,15 @@ def test_any_change_of_the_file_is_noticed(sealed: tuple[Path, SecretsLock, byte
     assert path.read_bytes() == changed
 
 
+@pytest.mark.parametrize("cost", [0, 9, 19, 255])
+def test_a_file_cannot_ask_for_more_memory_than_a_vault_needs(path: Path, lock: SecretsLock, cost: int) -> None:
+    changed = bytearray(path.read_bytes())
+    changed[8] = cost
+    path.write_bytes(changed)
+    with pytest.raises(KnownError, match="is damaged"):
+        Vault.unlock(path, lock, PASSPHRASE)
+
+
 def test_a_vault_that_was_swapped_while_open_is_not_overwritten(path: Path, lock: SecretsLock) -> None:
     mine = Vault.unlock(path, lock, PASSPHRASE)
     path.unlink()

@@ -27,13 +27,25 @@ MAX_LOOP: Final = 100_000  # range() in total, per rendering
 # The noncharacters of Unicode: a text that uses all of them is not a text.
 _MARKS: Final = tuple(chr(code) for code in range(0xFDD0, 0xFDF0))
 
+# What a template's own mistakes come out as.
+_RENDERING_ERRORS: Final = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 
 class TemplateError(Exception):
     """The template refused these messages, or ran over a bound."""
 
 
 class _BoundedEnvironment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(("*", "**"))
+    intercepted_binops = frozenset(("*", "**", "%"))  # each can make a short text long
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
@@ -104,7 +116,7 @@ class ChatTemplate:
                 if size > MAX_PROMPT_CHARS:
                     raise TemplateError("The chat template wrote more than a prompt can hold.")
                 pieces.append(piece)
-        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except _RENDERING_ERRORS as error:
             raise TemplateError(f"The model's chat template did not take these messages ({error}).") from error
         return "".join(pieces)
 

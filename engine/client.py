@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final
@@ -79,7 +79,7 @@ class EngineClient:
             except (ValueError, KeyError, TypeError) as error:
                 raise EngineError(EngineFault.BROKEN, "The server's list of models cannot be read.") from error
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[StreamEvent]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[StreamEvent, None]:
         """Delta*, then Finished. Raises EngineError. Closing the iterator closes the connection, which cancels."""
         started = time.monotonic()
         first: float | None = None

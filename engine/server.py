@@ -7,8 +7,8 @@ import json
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -116,16 +116,13 @@ class Answer:
     async def whole(self, request: Request) -> dict[str, Any]:
         """The complete answer. Raises ClientDisconnect where nobody waits for it any more."""
         text = ""
-        async for event in self._until_gone(request):
-            if isinstance(event, Delta):
-                text += event.text
-            else:
-                choice = {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": text, "refusal": None},
-                    "logprobs": None,
-                    "finish_reason": event.reason,
-                }
+        async with aclosing(self._until_gone(request)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    text += event.text
+                    continue
+                message = {"role": "assistant", "content": text, "refusal": None}
+                choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": event.reason}
                 return {**self._head("chat.completion"), "choices": [choice], "usage": _usage(event.usage)}
         raise ClientDisconnect
 
@@ -133,27 +130,20 @@ class Answer:
         """The answer as a stream of chunks, then [DONE]. An error in the middle is sent as an error object."""
         yield self._chunk({"role": "assistant", "content": ""})
         try:
-            async for event in self._until_gone(request):
-                if isinstance(event, Delta):
-                    yield self._chunk({"content": event.text})
-                    continue
-                yield self._chunk({}, event.reason)
-                if self._completion.include_usage:
-                    head = self._head("chat.completion.chunk")
-                    yield _server_sent_event({**head, "choices": [], "usage": _usage(event.usage)})
-                yield "data: [DONE]\n\n"
+            async with aclosing(self._until_gone(request)) as events:
+                async for event in events:
+                    yield self._chunk({"content": event.text}) if isinstance(event, Delta) else self._last_chunks(event)
         except RequestError as error:
             yield _server_sent_event(error_body(error.message, kind="server_error", code=error.code))
 
-    async def _until_gone(self, request: Request) -> AsyncIterator[Delta | Finished]:
+    async def _until_gone(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
         """Events up to Finished; ends early, the generation cancelled, when the client hangs up."""
         gone = asyncio.ensure_future(_disconnected(request))
+        coming = asyncio.ensure_future(self._events.get())
         try:
             while True:
-                coming = asyncio.ensure_future(self._events.get())
                 await asyncio.wait((coming, gone), return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():
-                    coming.cancel()
                     return
                 event = coming.result()
                 if isinstance(event, Exception):
@@ -161,9 +151,11 @@ class Answer:
                 yield event
                 if isinstance(event, Finished):
                     return
+                coming = asyncio.ensure_future(self._events.get())
         finally:
             self.cancel()
             gone.cancel()
+            coming.cancel()
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self._id, "object": kind, "created": self._created, "model": self._model.info.id}
@@ -172,6 +164,13 @@ class Answer:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         chunk = {**self._head("chat.completion.chunk"), "choices": [choice]}
         return _server_sent_event({**chunk, "usage": None} if self._completion.include_usage else chunk)
+
+    def _last_chunks(self, finished: Finished) -> str:
+        chunks = self._chunk({}, finished.reason)
+        if self._completion.include_usage:
+            head = self._head("chat.completion.chunk")
+            chunks += _server_sent_event({**head, "choices": [], "usage": _usage(finished.usage)})
+        return chunks + "data: [DONE]\n\n"
 
 
 class EventStream(StreamingResponse):

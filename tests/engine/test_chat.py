@@ -59,6 +59,8 @@ ATTACKS = {
     "endless loop": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "endless output": "{% for a in range(99999) %}{{ 'x' ~ messages[0].content }}{% endfor %}",
     "repeat": "{{ 'x' * 10 ** 10 }}",
+    "recursion": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "width": "{{ '%99999999d' % 1 }}",
     "power": "{{ 10 ** 10 ** 10 }}",
     "missing": "{{ messages[7].content.upper() }}",
     "division": "{{ 1 / 0 }}",

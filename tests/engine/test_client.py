@@ -93,7 +93,7 @@ def test_closing_the_iterator_cancels(server: Engine):
             with pytest.raises(EngineError) as busy:  # no place to wait
                 await collect(client)
             assert busy.value.fault is EngineFault.BUSY
-            await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+            await stream.aclose()
 
     asyncio.run(run())
     assert until(lambda: httpx.get(f"{server.url}/health", trust_env=False).json()["running"] == 0)

@@ -20,7 +20,7 @@ from app.media.service import MediaStore
 from app.models.service import Models
 from app.publishing.service import Publishing
 from app.ranking.service import Ranking
-from app.secrets.opening import open_secrets
+from app.secrets.contract import SecretStore
 from app.store.database import Store
 
 
@@ -62,7 +62,13 @@ def open_services(
     store = Store(folder, clock)
     loop = BackgroundLoop()
     models = Models(folder, settings, models_folder())
-    accounts = Accounts(store, lambda: open_secrets(folder, passphrase), clock)
+
+    def secrets() -> SecretStore:
+        from app.secrets.opening import open_secrets  # keychain and vault load when an account first needs one
+
+        return open_secrets(folder, passphrase)
+
+    accounts = Accounts(store, secrets, clock)
     media = MediaStore(store, folder, clock)
     pulls = Pulls(store, accounts, clock)
     outbox = Outbox(store, accounts, media, pulls, folder, clock)

@@ -19,9 +19,19 @@ from tests.servers.bluesky.pds import pds
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
-# No deadline: two cores are shared by whatever else runs. CI repeats the same examples; elsewhere new ones are tried.
-settings.register_profile("quarry", deadline=None, print_blob=True, derandomize=in_ci())
+# No deadline: two cores are shared by whatever else runs. Fresh examples each run; a failing one is printed.
+settings.register_profile("quarry", deadline=None, print_blob=True)
 settings.load_profile("quarry")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--scale", type=int, default=1, help="how many times the usual size (docs/bench/kills.md)")
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> int:
+    """Multiply posts, kills and the like by this: 1 in the suite, more in a benchmark."""
+    return int(request.config.getoption("--scale"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ from app.accounts.service import Accounts
 from app.core.background import BackgroundLoop
 from app.core.clock import WallTime
 from app.core.ids import Id
-from app.core.words import Account, Channel, Post
+from app.core.words import Account, Attempt, Channel, Post
 from app.media.service import MediaStore
 from app.publishing.ledger import Tools
 from app.publishing.service import PostDetails, Publishing
@@ -61,6 +61,10 @@ class Desk:
 
     def details(self, post_id: Id) -> PostDetails:
         return self.publishing.details(post_id).result()
+
+    def attempt(self, post_id: Id) -> Attempt:
+        """The newest one."""
+        return self.details(post_id).attempts[0][0]
 
     def live(self) -> list[str]:
         """The texts that stand in the folder."""

@@ -172,17 +172,18 @@ def test_kill_before_and_after_every_single_write(tmp_path: Path, mortals: Morta
         finish(services, platform, texts)
 
 
-def test_random_kills_on_the_local_folder(tmp_path: Path, mortals: Mortals) -> None:
+def test_random_kills_on_the_local_folder(tmp_path: Path, mortals: Mortals, scale: int) -> None:
     with open_services(tmp_path / "data") as services:
-        kill_until_done(services, local(services, tmp_path / "site"), mortals, some_texts(4), kills=8)
+        platform = local(services, tmp_path / "site")
+        kill_until_done(services, platform, mortals, some_texts(4 * scale), kills=8 * scale)
 
 
-def test_random_kills_on_x(tmp_path: Path, mortals: Mortals) -> None:
+def test_random_kills_on_x(tmp_path: Path, mortals: Mortals, scale: int) -> None:
     with XSimulator() as simulator, open_services(tmp_path / "data") as services:
-        kill_until_done(services, x(services, simulator), mortals, some_texts(4), kills=10)
+        kill_until_done(services, x(services, simulator), mortals, some_texts(4 * scale), kills=10 * scale)
 
 
 @pytest.mark.server
-def test_thirty_random_kills_on_the_real_pds(tmp_path: Path, mortals: Mortals, pds: Pds) -> None:
+def test_thirty_random_kills_on_the_real_pds(tmp_path: Path, mortals: Mortals, pds: Pds, scale: int) -> None:
     with open_services(tmp_path / "data") as services:
-        kill_until_done(services, bluesky(services, pds), mortals, some_texts(8), kills=30)
+        kill_until_done(services, bluesky(services, pds), mortals, some_texts(8 * scale), kills=30 * scale)

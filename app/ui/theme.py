@@ -17,14 +17,15 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+import resources
 from app.ui.icons import svg
 
-RESOURCES = Path(__file__).parents[2] / "resources" / "themes"
+THEMES = resources.ROOT / "themes"
 GRID = 8  # pixels; every gap is a multiple of half of it
 RADIUS = 8
 BASE = 13  # pixels of ordinary text
 SMALL = 12
-LINE = 145  # percent
+LINE = 19  # pixels from line to line, 1.45 of BASE
 
 Choice = Literal["system", "light", "dark"]
 _QSS_ICONS = ("chevron-down", "chevron-up", "check")
@@ -70,7 +71,7 @@ class Tokens:
 @cache
 def load_tokens(name: Literal["light", "dark"]) -> Tokens:
     """Raises OSError or TypeError where resources/themes is damaged."""
-    return Tokens(**json.loads((RESOURCES / f"{name}.json").read_text(encoding="utf-8")))
+    return Tokens(**json.loads((THEMES / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def contrast(first: str, second: str) -> float:
@@ -131,7 +132,7 @@ class Theme(QObject):
             path = folder / f"{name}-{color[1:]}.svg"
             path.write_text(svg(name, color), encoding="utf-8")
             paths["icon_" + name.replace("-", "_")] = path.as_posix()
-        template = Template((RESOURCES / "quarry.qss").read_text(encoding="utf-8"))
+        template = Template((THEMES / "quarry.qss").read_text(encoding="utf-8"))
         return template.substitute(colors, **paths, radius=f"{RADIUS}px", base=f"{BASE}px", small=f"{SMALL}px")
 
 

@@ -1,0 +1,1 @@
+"""Accounts: who posts where, and the guided connection of another."""

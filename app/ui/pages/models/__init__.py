@@ -1,0 +1,1 @@
+"""Models: what drafts on this computer, and what could."""

@@ -1,0 +1,1 @@
+"""Settings of this machine, saved as they are changed."""

@@ -1,0 +1,313 @@
+"""The window: rail, page, status; it opens pages, gathers their actions and says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, QCoreApplication, QLocale, Qt, QUrl, Signal, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QIcon, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QWidget
+
+from app.core.errors import KnownError
+from app.core.words import Account, PostState
+from app.ui import icons, theme
+from app.ui.actions import Action
+from app.ui.crash import CrashGuard
+from app.ui.desk import Desk, make_desk
+from app.ui.instance import SingleInstance
+from app.ui.notices import Problem, Remedy
+from app.ui.page import Page
+from app.ui.pages import PAGES
+from app.ui.palette import CommandPalette
+from app.ui.queries import Outlook
+from app.ui.rail import Rail
+from app.ui.status import StatusBar
+from app.ui.widgets.basic import GAP, Button, column, label
+from app.ui.widgets.overlay import Banner, Toast
+
+if TYPE_CHECKING:
+    from app.bootstrap import Services
+
+NARROW = 1100  # below this width the rail shows icons alone
+_SIZE = (1280, 800)
+_MINIMUM = (900, 600)
+_log = logging.getLogger(__name__)
+
+
+class Window(QMainWindow):
+    _reported = Signal(object)  # path of a crash report, or None; from any thread
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        desk.go = self.open
+        self._entries = {entry.id: entry for entry in PAGES}
+        self._pages: dict[str, Page] = {}
+        self._shown: Page | None = None
+        self.setWindowTitle("Quarry")
+        self.setMinimumSize(*_MINIMUM)
+        self.resize(*_SIZE)
+        center = self._lay_out()
+        self._palette = CommandPalette(center)
+        self._toast = Toast(center)
+        self._wire()
+        self._restore()
+        self.open("compose")
+        self._look()
+
+    # ---- parts -----------------------------------------------------------------------------------
+
+    def _lay_out(self) -> QWidget:
+        self._rail = Rail()
+        self._banner = Banner()
+        self._title = label("", "title")
+        self._tools = QHBoxLayout()
+        self._tools.setSpacing(GAP)
+        self._search = Button(self.tr("Search or run an action"), "search", icon="search")
+        self._search.setShortcut(QKeySequence("Ctrl+K"))
+        self._search.setToolTip("Ctrl+K")
+        header = QHBoxLayout()
+        header.setContentsMargins(3 * GAP, 2 * GAP, 3 * GAP, 2 * GAP)
+        header.setSpacing(2 * GAP)
+        header.addWidget(self._title)
+        header.addLayout(self._tools, 1)
+        header.addWidget(self._search)
+        self._stack = QStackedWidget()
+        self._status = StatusBar(self._desk)
+        right = QWidget()
+        right.setProperty("role", "page")
+        right.setLayout(column(self._banner, header, self._stack, self._status, spacing=0))
+        right.layout().setStretchFactor(self._stack, 1)  # type: ignore[union-attr]
+        center = QWidget()
+        box = QHBoxLayout(center)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self._rail)
+        box.addWidget(right, 1)
+        self.setCentralWidget(center)
+        return center
+
+    def _wire(self) -> None:
+        desk = self._desk
+        self._rail.chosen.connect(self.open)
+        self._search.clicked.connect(self._open_palette)
+        desk.notices.toast.connect(self._toast.say)
+        desk.notices.problem.connect(self._banner.add)
+        desk.notices.solved.connect(self._banner.remove)
+        desk.changes.changed.connect(self._changed)
+        desk.notices.settings_changed.connect(self._look)
+        self._reported.connect(self._say_report, Qt.ConnectionType.QueuedConnection)
+        for number, entry in enumerate(PAGES, start=1):
+            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+            shortcut.activated.connect(lambda page=entry.id: self.open(page))
+        for action, keys in (
+            (desk.undo.createUndoAction(self), QKeySequence.StandardKey.Undo),
+            (desk.undo.createRedoAction(self), QKeySequence.StandardKey.Redo),
+        ):
+            action.setShortcut(keys)
+            self.addAction(action)
+        leave = QAction(self.tr("Quit"), self)
+        leave.setShortcut(QKeySequence.StandardKey.Quit)
+        leave.triggered.connect(self.close)
+        self.addAction(leave)
+
+    # ---- pages -----------------------------------------------------------------------------------
+
+    @Slot(str)
+    def open(self, page_id: str, what: str = "") -> None:
+        """Show a page, made at its first visit, and bring `what` forward there."""
+        page = self._pages.get(page_id)
+        entry = self._entries[page_id]
+        if page is None:
+            page = entry.make(self._desk)
+            page.setAccessibleName(QCoreApplication.translate("Pages", entry.title))
+            self._pages[page_id] = page
+            self._stack.addWidget(page)
+        title = QCoreApplication.translate("Pages", entry.title)
+        self._rail.select(page_id)
+        self._title.setText(title)
+        if page is not self._shown:
+            self._swap_tools(page)
+            self._stack.setCurrentWidget(page)
+            self._shown = page
+            page.focus_first()
+        self.setWindowTitle(f"{title} · Quarry")
+        if what:
+            page.show_item(what)
+
+    @property
+    def page(self) -> Page:
+        """The page that is shown."""
+        assert self._shown is not None  # the constructor opens one
+        return self._shown
+
+    def _swap_tools(self, page: Page) -> None:
+        while (item := self._tools.takeAt(0)) is not None:
+            if (tool := item.widget()) is not None:
+                tool.hide()
+        for tool in page.tools():
+            self._tools.addWidget(tool)
+            tool.show()
+        self._tools.addStretch(1)
+
+    def actions_offered(self) -> list[Action]:
+        """Everything the palette can do now."""
+        pages = [
+            Action(
+                f"go.{entry.id}",
+                self.tr("Go to {page}").format(page=QCoreApplication.translate("Pages", entry.title)),
+                lambda page=entry.id: self.open(page),  # type: ignore[misc]
+                f"Ctrl+{number}",
+                entry.icon,
+                "open page",
+            )
+            for number, entry in enumerate(PAGES, start=1)
+        ]
+        own = [action for page in self._pages.values() if page is not self._shown for action in page.actions_offered()]
+        current = theme.current()
+        look = [
+            Action("theme.light", self.tr("Use the light theme"), lambda: current.choose("light"), icon="eye"),
+            Action("theme.dark", self.tr("Use the dark theme"), lambda: current.choose("dark"), icon="eye"),
+            Action("undo", self.tr("Undo"), self._desk.undo.undo, "Ctrl+Z", "undo"),
+            Action("quit", self.tr("Quit Quarry"), self.close, "Ctrl+Q", "x", "exit close"),
+        ]
+        return [*self.page.actions_offered(), *pages, *own, *look]
+
+    @Slot()
+    def _open_palette(self) -> None:
+        self._palette.open(self.actions_offered())
+
+    # ---- what is the matter ----------------------------------------------------------------------
+
+    @Slot(str, object)
+    def _changed(self, kind: str, _ids: object) -> None:
+        if kind in {"post", "account"}:
+            self._look()
+
+    @Slot()
+    def _look(self) -> None:
+        self._desk.background.run(self, self._desk.queries.outlook(), self._show_outlook)
+        self._desk.background.run(self, self._desk.queries.default_model(self._desk.settings), self._status.show_model)
+
+    def _show_outlook(self, outlook: Outlook) -> None:
+        self._status.show_outlook(outlook)
+        waiting = outlook.counts.get(PostState.NEEDS_USER, 0) + outlook.counts.get(PostState.FAILED, 0)
+        notices = self._desk.notices
+        if waiting:
+            text = self.tr("One post needs you.") if waiting == 1 else self.tr("{n} posts need you.").format(n=waiting)
+            notices.problem.emit(
+                Problem("posts", text, Remedy(self.tr("Show"), lambda: self.open("posts", "needs")), "warning")
+            )
+        else:
+            notices.solved.emit("posts")
+        if outlook.needing_attention:
+            account: Account = outlook.needing_attention[0]
+            text = account.attention or self.tr("{name} needs you to sign in again.").format(name=account.label)
+            remedy = Remedy(self.tr("Sign in"), lambda: self.open("accounts", account.id))
+            notices.problem.emit(Problem("account", text, remedy, "warning"))
+        else:
+            notices.solved.emit("account")
+
+    @Slot()
+    def start_scheduler(self) -> None:
+        """Publish and measure what is due while the window is open."""
+        services = self._desk.services
+        future = services.loop.run(services.outbox.run_forever())
+        self._desk.background.run(self, future, on_error=self._scheduler_stopped)
+
+    def _scheduler_stopped(self, error: BaseException) -> None:
+        _log.error("the scheduler stopped", exc_info=error)
+        text = self.tr("The scheduler stopped: nothing goes out until it runs again. No post was lost.")
+        if isinstance(error, KnownError):
+            text = error.message
+        self._banner.add(Problem("scheduler", text, Remedy(self.tr("Start it"), self.start_scheduler), "danger"))
+
+    def report(self, path: Path | None) -> None:
+        """Say that something of ours went wrong. Safe in any thread."""
+        self._reported.emit(path)
+
+    @Slot(object)
+    def _say_report(self, path: Path | None) -> None:
+        text = self.tr("Something unexpected happened. What you typed is kept; you can go on.")
+        remedy = None
+        if path is not None:
+            remedy = Remedy(self.tr("Show report"), lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))))
+        self._banner.add(Problem("crash", text, remedy, "danger"))
+
+    # ---- the window itself -----------------------------------------------------------------------
+
+    @Slot()
+    def come_forward(self) -> None:
+        """Another Quarry was started on this folder."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._rail.set_narrow(self.width() < NARROW)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        for page in self._pages.values():
+            page.leave()
+        self._save_geometry()
+        self._desk.close()
+        event.accept()
+
+    @property
+    def _ui_file(self) -> Path:
+        return self._desk.services.folder.root / "ui.json"
+
+    def _restore(self) -> None:
+        try:
+            kept = json.loads(self._ui_file.read_text(encoding="utf-8"))
+            self.restoreGeometry(QByteArray.fromBase64(kept["geometry"].encode("ascii")))
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return  # no file yet, or a damaged one: the window opens in its usual size
+
+    def _save_geometry(self) -> None:
+        geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
+        try:
+            self._ui_file.write_text(json.dumps({"geometry": geometry}), encoding="utf-8")
+        except OSError:
+            _log.warning("the window's place could not be saved", exc_info=True)
+
+
+def make_app(services: Services) -> QApplication:
+    """The application in its theme. One a process."""
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        app = QApplication(sys.argv[:1])
+    app.setApplicationName("Quarry")
+    app.setDesktopFileName("quarry")
+    if QLocale.system().language() == QLocale.Language.C:  # a bare environment: numbers are grouped all the same
+        QLocale.setDefault(QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom))
+    look = theme.Theme(app, services.settings.theme)
+    app.setWindowIcon(QIcon(icons.pixmap("quarry", look.tokens.accent, 64)))
+    return app
+
+
+def run_window(services: Services) -> int:
+    """Show the window until it is closed; gives the process's exit code."""
+    app = make_app(services)
+    instance = SingleInstance(services.folder)
+    if not instance.claim():
+        return 0
+    desk = make_desk(services)
+    window = Window(desk)
+    guard = CrashGuard(services.folder.logs, window.report, desk.notices.fail)
+    guard.install()
+    desk.notices.unexpected.connect(guard.report)
+    instance.raised.connect(window.come_forward)
+    window.show()
+    window.start_scheduler()
+    try:
+        return app.exec()
+    finally:
+        guard.remove()
+        instance.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import case, text
 from sqlmodel import col, func, select
 
 from app.core.ids import Id, new_id
@@ -176,12 +176,17 @@ class Attempts(Repository):
         ]
 
     def next_at(self) -> datetime | None:
-        """When the next waiting attempt wants to go on."""
-        return self._session.exec(
-            select(func.min(func.coalesce(AttemptRow.next_at, AttemptRow.started_at))).where(
+        """When the next live attempt wants to go on: at its own time, and not before its lease ends.
+
+        The lease counts, or every process beside the one that publishes would wake at once, again and again."""
+        own = func.coalesce(AttemptRow.next_at, AttemptRow.started_at)
+        held = col(AttemptRow.lease_until)
+        earliest: datetime | None = self._session.exec(
+            select(func.min(case((held > own, held), else_=own))).where(
                 col(AttemptRow.ended_at).is_(None), AttemptRow.state != AttemptState.NEEDS_USER
             )
         ).one()
+        return earliest
 
     def _put_to_late_policy(self, post_id: Id) -> bool:
         """Whether the post is too late to be published without asking; if so, its policy was applied."""

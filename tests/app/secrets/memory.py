@@ -18,7 +18,7 @@ class MemoryKeychain(KeyringBackend):
     priority = -1  # never chosen by itself
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.items: dict[tuple[str, str], str] = {}
         self.calls = 0
         self.cut_at: int | None = None  # the number of the call that is not carried out any more

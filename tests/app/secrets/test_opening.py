@@ -31,7 +31,7 @@ def no_keychain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(PASSPHRASE_VARIABLE, raising=False)
     monkeypatch.setattr("app.secrets.vault.COST", 10)  # scrypt in milliseconds
     before = keyring.get_keyring()
-    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]
+    keyring.set_keyring(fail.Keyring())
     yield
     keyring.set_keyring(before)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.accounts.service import Accounts
@@ -20,6 +20,7 @@ from app.publishing.ledger import Tools
 from app.publishing.worker import Worker, next_wake
 from app.store.database import Store
 
+_SHORTEST_SLEEP = timedelta(seconds=1)
 _WAKING = {"post", "attempt", "publication", "account"}
 
 
@@ -93,7 +94,7 @@ class Outbox:
             while True:
                 wake.clear()
                 await self.work_due()
-                alarm.set(await self.next_wake())
+                alarm.set(self._not_at_once(await self.next_wake()))
                 await wake.wait()
         finally:
             alarm.stop()
@@ -105,6 +106,11 @@ class Outbox:
         pull = await asyncio.wrap_future(self._pulls.next_at())
         times = [time for time in (publish, pull) if time is not None]
         return min(times) if times else None
+
+    def _not_at_once(self, wake: datetime | None) -> datetime | None:
+        """What is still due right after everything due was done waits for something else: look again in a second,
+        not in a loop."""
+        return None if wake is None else max(wake, self._clock() + _SHORTEST_SLEEP)
 
     def _step_ran(self, attempt: Attempt, run: StepRun) -> None:
         event = f"{run.step}: {run.event}" if run.step else run.event

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.bootstrap import Services
-from app.cli.options import DataDir, Json, say, services, show
+from app.cli.options import Call, DataDir, Json, Limit, say, services, show
 from app.core.errors import KnownError, WrongUsage
 from app.core.ids import short
 from app.core.words import Account
@@ -24,6 +24,7 @@ AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id, or th
 
 @app.command()
 def add(
+    context: typer.Context,
     platform: Annotated[str, typer.Argument(help="local, bluesky, x…")],
     answer: Annotated[
         list[str] | None,
@@ -34,21 +35,28 @@ def add(
 ) -> None:
     """Connect an account. Secrets come from a prompt or, one a line in the form's order, from standard input."""
     capabilities = _capabilities(platform)
-    answers = _answers(capabilities, answer or [])
+    call: Call = context.obj
+    answers = _answers(capabilities, answer or [], call.secrets)
     with services(data_dir) as opened:
         account = _connect(opened, capabilities, answers)
     show(_json(account), f"Connected {account.label} on {capabilities.name} ({short(account.id)}).", as_json=json)
 
 
 @app.command("list")
-def list_accounts(data_dir: DataDir = None, json: Json = False) -> None:
-    """List connected accounts."""
+def list_accounts(
+    platform: Annotated[str, typer.Option(help="Only accounts of this platform.")] = "",
+    limit: Limit = 50,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List connected accounts, the oldest first."""
     with services(data_dir) as opened:
-        accounts = opened.store.read(lambda unit: unit.accounts.all()).result()
+        accounts = opened.accounts.all(platform or None).result()[:limit]
     lines = [_line(account) for account in accounts]
+    none = f"No account on {platform}." if platform else "No accounts yet."
     show(
         [_json(account) for account in accounts],
-        "\n".join(lines) or "No accounts yet: `quarry account add local --answer folder=/path` is the quickest.",
+        "\n".join(lines) or f"{none} `quarry account add local --answer folder=/path` is the quickest.",
         as_json=json,
     )
 
@@ -61,7 +69,7 @@ def check_account(
 ) -> None:
     """Check that an account can be used."""
     with services(data_dir) as opened:
-        found = opened.store.read(lambda unit: unit.accounts.get(account)).result()
+        found = opened.accounts.get(account).result()
         opened.loop.run(opened.accounts.test(found.id)).result()
     show({"id": found.id, "ok": True}, f"{found.label} works.", as_json=json)
 
@@ -74,7 +82,7 @@ def remove(
 ) -> None:
     """Disconnect an account and delete its secrets; its posts stay."""
     with services(data_dir) as opened:
-        found = opened.store.read(lambda unit: unit.accounts.get(account)).result()
+        found = opened.accounts.get(account).result()
         opened.loop.run(opened.accounts.remove(found.id)).result()
     show({"id": found.id, "removed": True}, f"{found.label} is disconnected; its posts are kept.", as_json=json)
 
@@ -99,7 +107,7 @@ def _capabilities(platform: str) -> Capabilities:
         raise WrongUsage(str(error)) from error
 
 
-def _answers(capabilities: Capabilities, given: list[str]) -> dict[str, str]:
+def _answers(capabilities: Capabilities, given: list[str], secrets: list[str]) -> dict[str, str]:
     questions = {question.id: question for question in capabilities.questions}
     answers = {}
     for pair in given:
@@ -112,6 +120,8 @@ def _answers(capabilities: Capabilities, given: list[str]) -> dict[str, str]:
     for question in capabilities.questions:
         if question.id not in answers:
             answers[question.id] = _ask(question)
+            if question.secret:
+                secrets.append(answers[question.id])
     return answers
 
 
@@ -123,7 +133,8 @@ def _ask(question: Question) -> str:
         return getpass.getpass(prompt) if question.secret else input(prompt)
     line = sys.stdin.readline().rstrip("\n")
     if not line and question.required:
-        raise KnownError(f"{question.label} is missing: give it with --answer {question.id}=… or on standard input.")
+        how = "on standard input" if question.secret else f"with --answer {question.id}=… or on standard input"
+        raise KnownError(f"{question.label} is missing: give it {how}; nothing was stored.")
     return line
 
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from app.cli.options import DataDir, Json, services, show
+from app.cli.options import DataDir, FromDay, Json, Limit, ToDay, day, services, show
 from app.core.clock import WallTime, local_zone
-from app.core.errors import WrongUsage
 from app.core.ids import short
 
 
 def calendar(
-    start: Annotated[str, typer.Option("--from", help="First day, e.g. 2026-12-01; today where left out.")] = "",
-    end: Annotated[str, typer.Option("--to", help="Last day; a week later where left out.")] = "",
+    start: FromDay = "",
+    end: ToDay = "",
+    account: Annotated[str, typer.Option(help="Only posts of this account: its id, or the end of it.")] = "",
+    limit: Limit = 200,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """List the posts of some days by their time."""
+    """List the posts of some days by their time; without days those of the seven from today on."""
     with services(data_dir) as opened:
         zone = opened.settings.zone or local_zone()
         today = WallTime.of(opened.clock(), zone).local.replace(hour=0, minute=0, second=0, microsecond=0)
-        first = _day(start) or today
-        last = (_day(end) or first + timedelta(days=6)) + timedelta(days=1)
+        first = day(start) or today
+        last = (day(end) or first + timedelta(days=6)) + timedelta(days=1)
+        owner = opened.accounts.get(account).result().id if account else ""
         posts = opened.publishing.due_between(WallTime(first, zone).to_utc(), WallTime(last, zone).to_utc()).result()
     rows: list[dict[str, str]] = []
-    for post in sorted(posts, key=lambda post: (post.due_at is None, post.due_at)):
+    planned = [post for post in posts if not owner or post.account_id == owner]
+    for post in sorted(planned, key=lambda post: (post.due_at is None, post.due_at))[:limit]:
         assert post.due_at is not None
         rows.append(
             {
@@ -43,12 +46,3 @@ def calendar(
         f"{row['time']}  {short(row['id'])}  {row['state']:<12} {row['channel']:<16} {row['text'][:60]}" for row in rows
     ]
     show(rows, "\n".join(lines) or f"Nothing is planned from {first:%Y-%m-%d} on.", as_json=json)
-
-
-def _day(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d")
-    except ValueError as error:
-        raise WrongUsage(f"“{text}” is no day: write it like 2026-12-24.") from error

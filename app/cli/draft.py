@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from app.bootstrap import Services
-from app.cli.options import DataDir, Json, say, services, show
+from app.cli.options import DataDir, Json, services, show
+from app.cli.writing import Writing
 from app.core.errors import KnownError, WrongUsage
-from app.core.ids import new_id
+from app.core.ids import new_id, short
 from app.core.words import Brief, Draft, Length
-from app.drafting.events import DraftingEvent, VariantDrafted, VariantStarted
 from app.drafting.service import channel_of
 from publishers import registry
+from publishers.api import Count
 
 _LONGEST_BRIEF = 1_000_000  # bytes
 
@@ -41,11 +43,13 @@ def draft(
     if not channel:
         raise WrongUsage("Say where it goes: --channel local, --channel x, --channel bluesky…")
     channels = tuple(dict.fromkeys(channel_of(name) for name in channel))
+    words = topic or _read(brief)
+    started = time.monotonic()
     with services(data_dir) as opened:
         voice_id = opened.store.read(lambda unit: unit.voices.get(voice).id).result() if voice else None
         wanted = Brief(
             id=new_id(),
-            topic=topic or _read(brief),
+            topic=words,
             audience=audience,
             length=length,
             language=language,
@@ -53,54 +57,53 @@ def draft(
             channels=channels,
         )
         drafts = _write(opened, wanted, variants=variants, model=model, endpoint=endpoint, seed=seed)
-    document, text = _document(wanted, drafts)
-    show(document, text, as_json=json)
+    seconds = round(time.monotonic() - started, 2)
+    document = {"brief": wanted.id, "seconds": seconds, "drafts": [_json(draft) for draft in drafts]}
+    show(document, "\n".join(_text(draft) for draft in drafts), as_json=json)
 
 
-def _write(opened: Services, brief: Brief, **how: Any) -> list[tuple[Draft, float]]:
-    def on_event(event: DraftingEvent) -> None:
-        match event:
-            case VariantStarted(variant=variant, model=name):
-                say(f"{name} writes variant {variant + 1}…")
-            case VariantDrafted(draft=done):
-                say(f"{done.channel} {done.variant + 1}: {done.provenance.tokens_per_second:.1f} tok/s, {done.fitted}")
-
-    drafts: list[tuple[Draft, float]] = []
+def _write(opened: Services, brief: Brief, **how: Any) -> list[Draft]:
+    watch = Writing()
+    drafts: list[Draft] = []
     for generation in opened.drafting.start(brief, **how).result():
-        for done in opened.loop.run(opened.drafting.run(generation.id, on_event)).result():
-            drafts.append((done, done.provenance.tokens_per_second))
+        drafts += opened.loop.run(opened.drafting.run(generation.id, watch)).result()
     return drafts
 
 
-def _document(brief: Brief, drafts: list[tuple[Draft, float]]) -> tuple[dict[str, Any], str]:
-    rows, texts = [], []
-    for draft, speed in drafts:
-        adapter = registry.get(draft.channel.platform)
-        counts = [adapter.count(part.text, draft.channel.format) for part in draft.content.parts]
-        longest = max(counts, key=lambda count: count.used)
-        name = registry.channel_name(draft.channel.platform, draft.channel.format)
-        rows.append(
-            {
-                "channel": name,
-                "variant": draft.variant + 1,
-                "text": draft.text,
-                "count": {"used": longest.used, "limit": longest.limit, "unit": longest.unit.value},
-                "fitted": draft.fitted.value,
-                "issues": [asdict(issue) for issue in draft.issues],
-                "provenance": {
-                    "model": draft.provenance.model,
-                    "file_sha256": draft.provenance.file_sha256,
-                    "quantisation": draft.provenance.quantisation,
-                    "prompt_version": draft.provenance.prompt_version,
-                    "sampling": dict(draft.provenance.sampling),
-                    "seed": draft.provenance.seed,
-                },
-                "tokens_per_second": speed,
-                "draft": draft.id,
-            }
-        )
-        texts.append(f"[{name} {draft.variant + 1}] {longest.used}/{longest.limit} {longest.unit}\n{draft.text}\n")
-    return {"brief": brief.id, "drafts": rows}, "\n".join(texts)
+def _count(draft: Draft) -> Count:
+    """Of its longest part: each part has the channel's limit to itself."""
+    adapter = registry.get(draft.channel.platform)
+    counts = [adapter.count(part.text, draft.channel.format) for part in draft.content.parts]
+    return max(counts, key=lambda count: count.used)
+
+
+def _json(draft: Draft) -> dict[str, Any]:
+    count, made = _count(draft), draft.provenance
+    return {
+        "channel": registry.channel_name(draft.channel.platform, draft.channel.format),
+        "variant": draft.variant + 1,
+        "text": draft.text,
+        "count": {"used": count.used, "limit": count.limit, "unit": count.unit.value},
+        "fitted": draft.fitted.value,
+        "issues": [asdict(issue) for issue in draft.issues],
+        "provenance": {
+            "model": made.model,
+            "file_sha256": made.file_sha256,
+            "quantisation": made.quantisation,
+            "prompt_version": made.prompt_version,
+            "sampling": dict(made.sampling),
+            "seed": made.seed,
+        },
+        "tokens_per_second": made.tokens_per_second,
+        "draft": draft.id,
+    }
+
+
+def _text(draft: Draft) -> str:
+    count = _count(draft)
+    name = registry.channel_name(draft.channel.platform, draft.channel.format)
+    head = f"{short(draft.id)}  {name} {draft.variant + 1}  {count.used}/{count.limit} {count.unit}, {draft.fitted}"
+    return "\n".join([head, *(f"! {issue.message}" for issue in draft.issues), draft.text, ""])
 
 
 def _read(path: Path | None) -> str:

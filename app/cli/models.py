@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DataDir, Json, services, show
+from app.cli.options import DataDir, Json, Limit, services, show
 from app.core.folder import models_folder
+from app.models.catalogue import Fit
 from app.models.installed import find, import_file, sha256_of
 from app.models.installed import remove as remove_file
 
@@ -17,10 +18,16 @@ ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Its id in `quarry
 
 
 @app.command("list")
-def list_models(data_dir: DataDir = None, json: Json = False) -> None:
+def list_models(
+    fitting: Annotated[bool, typer.Option("--fitting", help="Only what fits this machine.")] = False,
+    limit: Limit = 50,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
     """List installed models and the catalogue with what fits here."""
     with services(data_dir) as opened:
-        models, offers = opened.models.listed(), opened.models.offers()
+        models = opened.models.listed()[:limit]
+        offers = [offer for offer in opened.models.offers() if not fitting or offer.fit is not Fit.TOO_LARGE][:limit]
     document = {
         "installed": [{"id": model.id, "path": str(model.path), "bytes": model.size} for model in models],
         "catalogue": [
@@ -38,7 +45,8 @@ def list_models(data_dir: DataDir = None, json: Json = False) -> None:
             for offer in offers
         ],
     }
-    lines = ["Installed:"] + [f"  {model.id}  {model.size / 1e6:.0f} MB" for model in models] + ["Catalogue:"]
+    have = [f"  {model.id}  {model.size / 1e6:.0f} MB" for model in models] or ["  none: `quarry models import FILE`"]
+    lines = ["Installed:", *have, "Catalogue:"]
     for offer in offers:
         mark = "  ← recommended here" if offer.recommended else ""
         lines.append(f"  {offer.model.id:<28} {offer.memory / 1e9:5.1f} GB  {offer.fit}{mark}")

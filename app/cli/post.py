@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.bootstrap import Services
 from app.cli.options import DataDir, Json, Limit, services, show
 from app.core.clock import WallTime, local_zone
-from app.core.errors import KnownError, WrongUsage
-from app.core.ids import short
-from app.core.words import Post, PostState
+from app.core.errors import KnownError, ServiceDown, WrongUsage
+from app.core.ids import Id, short
+from app.core.words import Attempt, AttemptState, Post, PostState
 from app.drafting.fit import as_content
 from app.drafting.service import channel_of
 from app.publishing.service import PostDetails
 from publishers.api import Content, Media, Part
+from publishers.errors import ErrorKind, PublishError
 
 app = typer.Typer(name="post", help="Posts: approved content with an account and a time.", no_args_is_help=True)
 _NO_POSTS = "There are no posts yet: `quarry draft`, then `quarry post approve`."
+_POLL = 0.2  # seconds between two looks at a post another process publishes
 PostId = Annotated[str, typer.Argument(metavar="POST", help="Its id, or the end of it.")]
 
 
@@ -49,14 +53,19 @@ def add(
 def list_posts(
     state: Annotated[list[PostState] | None, typer.Option(help="Only posts in this state. Repeatable.")] = None,
     search: Annotated[str, typer.Option(help="Only posts that say this.")] = "",
+    account: Annotated[str, typer.Option(help="Only posts of this account: its id, or the end of it.")] = "",
     limit: Limit = 50,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """List posts, the newest time first."""
     with services(data_dir) as opened:
-        posts = opened.publishing.listed(states=state or (), search=search, limit=limit).result()
-    text = "\n".join(_line(post) for post in posts) or _NO_POSTS
+        owner = opened.accounts.get(account).result().id if account else None
+        posts = opened.store.read(
+            lambda unit: unit.posts.listed(states=state or (), search=search, account_id=owner, limit=limit)
+        ).result()
+    none = "No post is like that." if state or search or account else _NO_POSTS
+    text = "\n".join(_line(post) for post in posts) or none
     show([_json(post) for post in posts], text, as_json=json)
 
 
@@ -121,13 +130,15 @@ def schedule(
 def publish(post: PostId, data_dir: DataDir = None, json: Json = False) -> None:
     """Publish a post now and wait until it is live or something is needed."""
     with services(data_dir) as opened:
-        opened.publishing.publish_now(post).result()
-        opened.loop.run(opened.outbox.work_due()).result()
-        details = opened.publishing.details(post).result()
+        due = opened.publishing.get(post).result()
+        if due.state is not PostState.PUBLISHING:
+            opened.publishing.publish_now(due.id, opened.settings.zone or local_zone()).result()
+        elif not _held(opened, opened.publishing.details(due.id).result()):  # it waits for a time: do not
+            opened.publishing.retry(due.id).result()
+        details = _work_until_it_rests(opened, due.id)
     show(_details_json(details), _details_text(details), as_json=json)
     if details.post.state is not PostState.PUBLISHED:
-        state = details.post.state.replace("_", " ")
-        raise KnownError(details.post.message or f"The post is {state}; `quarry post show` tells more.")
+        raise _not_published(details)
 
 
 @app.command()
@@ -155,6 +166,39 @@ def resolve(
     """Say whether a post went out whose answer was lost."""
     with services(data_dir) as opened:
         _show(opened.publishing.resolve(post, link=link, resend=resend).result(), json)
+
+
+def _work_until_it_rests(opened: Services, post: Id) -> PostDetails:
+    """Publish it, or wait for the Quarry that has taken it, until it is live, needs somebody or has to wait."""
+    while True:
+        opened.loop.run(opened.outbox.work_due()).result()
+        details = opened.publishing.details(post).result()
+        if not _held(opened, details):
+            return details
+        time.sleep(_POLL)
+
+
+def _held(opened: Services, details: PostDetails) -> bool:
+    """Whether a worker is busy with it."""
+    until = details.attempts[0][0].lease_until if details.attempts else None
+    return until is not None and until > opened.clock()
+
+
+def _not_published(details: PostDetails) -> KnownError:
+    post = details.post
+    if post.message or not details.attempts:
+        return KnownError(post.message or f"The post is {post.state.replace('_', ' ')}; `quarry post show` tells more.")
+    attempt = details.attempts[0][0]
+    told = attempt.message or "The platform is not done with it."
+    when = f" at {attempt.next_at:%H:%M:%S} UTC" if attempt.next_at else ""
+    if attempt.state is AttemptState.UNKNOWN:
+        return ServiceDown(f"{told} Whether it went out is looked up{when}, by the window or `quarry daemon`.")
+    later = f"{told} The post is kept and goes on{when}, by the window or `quarry daemon`."
+    return ServiceDown(later) if _waits_for_a_service(attempt) else KnownError(later)
+
+
+def _waits_for_a_service(attempt: Attempt) -> bool:
+    return bool(attempt.error_kind) and PublishError(ErrorKind(attempt.error_kind), "").passes_by_itself
 
 
 def _show(post: Post, as_json: bool) -> None:

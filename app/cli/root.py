@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from datetime import UTC, datetime
 
 import typer
 
@@ -12,13 +10,17 @@ from app.cli import account, calendar, doctor, insights, models, post
 from app.cli.daemon import daemon
 from app.cli.draft import draft
 from app.cli.engine import engine
-from app.cli.options import say
+from app.cli.options import Call, DataDir, say
 from app.cli.tour import tour
-from app.core.errors import EXIT_BUG, KnownError
+from app.core.errors import EXIT_BUG, KnownError, WrongUsage
 from app.core.folder import DataFolder, default_data_folder
+from app.core.report import describe, write_report
 
 ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """For a command that hands its arguments on."""
+
+EXIT_STOPPED = 130
+"""Exit code after Ctrl-C (128 + SIGINT, as shells have it)."""
 
 app = typer.Typer(
     name="quarry",
@@ -36,36 +38,38 @@ for group in (post, account, insights, models):
     app.add_typer(group.app)
 
 
+@app.callback()
+def root(data_dir: DataDir = None) -> None:
+    """Draft posts with a model on your own machine, publish them exactly once, learn from the results."""
+
+
 def main(arguments: list[str]) -> int:
     """Run one command; the exit code is what cli.md promises."""
+    call = Call()
     try:
-        app(arguments, standalone_mode=False)
-    except typer.Exit as exit_:
-        return exit_.exit_code
+        ended = app(arguments, prog_name="quarry", standalone_mode=False, obj=call)
     except KnownError as error:
         say(error.message)
         return error.exit_code
-    except KeyboardInterrupt:
-        say("Stopped.")
-        return 130
+    except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, or Ctrl-D at a prompt
+        ended = EXIT_STOPPED
     except Exception as error:  # the last border: ours, so it is reported and named
-        return _bug(error)
-    return 0
+        return _unexpected(error, call)
+    if ended == EXIT_STOPPED:
+        say("Stopped; what was saved is kept.")
+    return ended if isinstance(ended, int) else 0
 
 
-def _bug(error: Exception) -> int:
-    """Write a report and name it."""
-    if show := getattr(error, "show", None):  # a usage error of the argument parser, which knows how to say it
-        show()
-        return int(getattr(error, "exit_code", 2))
-    folder = DataFolder(default_data_folder())
-    report = folder.logs / f"report-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+def _unexpected(error: Exception, call: Call) -> int:
+    """Let the argument parser explain its own errors; write a report of any other and name it."""
+    if explain := getattr(error, "show", None):
+        explain()
+        return int(getattr(error, "exit_code", WrongUsage.exit_code))
     try:
-        folder.prepare()
-        report.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        report = write_report(DataFolder(call.data_dir or default_data_folder()).logs, error, call.secrets)
         where = f"the report is {report}"
-    except (OSError, KnownError):
-        traceback.print_exception(error, file=sys.stderr)
-        where = "it could not be written to a file"
+    except OSError:
+        sys.stderr.write(describe(error, call.secrets))
+        where = "the report stands above, because it could not be written to a file"
     say(f"Quarry has a bug ({type(error).__name__}); nothing saved was lost; {where}.")
     return EXIT_BUG

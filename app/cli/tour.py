@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from app.cli.options import DataDir, Json, say, services, show
+from app.cli.writing import Writing
 from app.core.errors import KnownError
 from app.core.folder import default_data_folder
-from app.tour.record import Record
+from app.tour.record import Record, Step
 from app.tour.run import Guide
 from app.tour.run import tour as walk
 
@@ -37,12 +38,16 @@ def tour(
             clock=opened.clock,
         )
         try:
-            opened.loop.run(walk(guide, folder, record, say, topic=topic, model=model)).result()
+            opened.loop.run(walk(guide, folder, record, say, Writing(), topic=topic, model=model)).result()
         except KnownError as error:
             problem = error
-    total = sum(step.seconds for step in record.steps)
-    show(record.to_json(), f"Done in {total:.1f} s. Everything is kept in {folder}.", as_json=json)
+    show(record.to_json(), "\n".join(_line(step) for step in record.steps), as_json=json)
     if problem:
         raise problem
     if not record.ok:
         raise KnownError(f"The tour did not do every step; what it did is kept in {folder}.")
+    say(f"Everything is kept in {folder}.")
+
+
+def _line(step: Step) -> str:
+    return f"{'ok ' if step.ok else 'BAD'} {step.name:<9} {step.seconds:6.1f} s"

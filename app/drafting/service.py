@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
 
-from app.core.errors import KnownError, ServiceDown
+from app.core.errors import KnownError, ServiceDown, WrongUsage
 from app.core.ids import Id, new_id
 from app.core.words import (
     Brief,
@@ -236,11 +236,11 @@ def check(content: Content, channel: Channel) -> tuple[Issue, ...]:
 
 
 def channel_of(text: str) -> Channel:
-    """The channel written as "x" or "x/thread". Raises KnownError with the ones there are."""
+    """The channel written as "x" or "x/thread". Raises WrongUsage with the ones there are."""
     try:
         return Channel(*registry.parse_channel(text))
     except registry.UnknownPlatform as error:
-        raise KnownError(str(error)) from error
+        raise WrongUsage(str(error)) from error
 
 
 def _first(group: BaseExceptionGroup[EngineError | KnownError]) -> EngineError | KnownError:

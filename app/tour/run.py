@@ -17,7 +17,7 @@ from app.core.errors import KnownError
 from app.core.ids import new_id
 from app.core.words import Account, Brief, Channel, Draft, Length, Post, PostState
 from app.daemon.outbox import Outbox
-from app.drafting.events import DraftingEvent, VariantStarted, VariantText
+from app.drafting.events import DraftingEvent, OnEvent, VariantText
 from app.drafting.service import Drafting
 from app.models.service import Models
 from app.publishing.service import PostDetails, Publishing
@@ -49,9 +49,11 @@ class Guide:
 
 
 async def tour(
-    guide: Guide, folder: Path, record: Record, say: Callable[[str], None], *, topic: str, model: str
+    guide: Guide, folder: Path, record: Record, say: Callable[[str], None], watch: OnEvent, *, topic: str, model: str
 ) -> None:
-    """Walk the main job in `folder`, filling `record`. Raises KnownError where a step cannot be done."""
+    """Walk the main job in `folder`, filling `record`; `watch` sees the drafts grow.
+
+    Raises KnownError where a step cannot be done."""
     site = folder / "site"
     site.mkdir(parents=True, exist_ok=True)
     with serve(site, folder / "access.log") as server:
@@ -59,7 +61,9 @@ async def tour(
             account = await _set_up(guide, record, step, site, server.url, server.log, model)
             say(f"Model {record.model} runs on {record.device}; posts go to {site}.")
         with record.step("draft") as step:
-            drafts = await _draft(guide, step, say, topic or TOPIC, model)
+            drafts = await _draft(guide, step, watch, topic or TOPIC, model)
+            for draft in drafts:
+                say(f"  {draft.variant + 1}: {draft.text}  ({draft.provenance.tokens_per_second:.1f} tok/s)")
         with record.step("approve") as step:
             post = await asyncio.wrap_future(guide.publishing.approve(drafts[0].id, account.id))
             step.evidence |= {"draft": drafts[0].id, "post": post.id, "account": account.id}
@@ -88,21 +92,17 @@ async def _set_up(guide: Guide, record: Record, step: Step, site: Path, url: str
     return account
 
 
-async def _draft(guide: Guide, step: Step, say: Callable[[str], None], topic: str, model: str) -> list[Draft]:
+async def _draft(guide: Guide, step: Step, watch: OnEvent, topic: str, model: str) -> list[Draft]:
     brief = Brief(new_id(), topic, audience="home bakers", length=Length.SHORT, channels=(_CHANNEL,))
     [generation] = await asyncio.wrap_future(guide.drafting.start(brief, variants=_VARIANTS, model=model))
     started = time.monotonic()
 
     def on_event(event: DraftingEvent) -> None:
-        match event:
-            case VariantStarted(variant=variant):
-                say(f"Variant {variant + 1} is being written…")
-            case VariantText(text=text) if text and "first_token_seconds" not in step.evidence:
-                step.evidence["first_token_seconds"] = round(time.monotonic() - started, 2)
+        watch(event)
+        if isinstance(event, VariantText) and event.text and "first_token_seconds" not in step.evidence:
+            step.evidence["first_token_seconds"] = round(time.monotonic() - started, 2)
 
     drafts = list(await guide.drafting.run(generation.id, on_event))
-    for draft in drafts:
-        say(f"  {draft.variant + 1}: {draft.text}  ({draft.provenance.tokens_per_second:.1f} tok/s)")
     step.evidence |= {
         "brief": brief.id,
         "texts": [draft.text for draft in drafts],

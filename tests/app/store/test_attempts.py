@@ -71,6 +71,13 @@ def test_a_waiting_attempt_comes_back_at_its_time(store: Store, clock: MovingClo
     assert again.id == attempt.id
 
 
+def test_nobody_wakes_for_an_attempt_that_another_holds(store: Store, clock: MovingClock) -> None:
+    scheduled(store)
+    assert store.write(lambda unit: unit.attempts.claim("w", LEASE)).result()
+    clock.move(seconds=1)
+    assert store.read(lambda unit: unit.attempts.next_at()).result() == NOON + LEASE
+
+
 def test_an_ended_attempt_is_never_written_again(store: Store) -> None:
     scheduled(store)
     attempt = store.write(lambda unit: unit.attempts.claim("w", LEASE)).result()

@@ -26,6 +26,7 @@ def llama_cpp_server(model: Path, **settings: Any) -> Iterator[str]:
     parameters.n_ctx = 2048
     parameters.n_parallel = 1
     parameters.cpuparams.n_threads = 2
+    parameters.cpuparams.poll = 0  # wait asleep: the cores are shared with what is tested
     for name, value in settings.items():
         setattr(parameters, name, value)
     server = xllamacpp.Server(parameters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.chat import ChatTemplate, TemplateError
@@ -32,6 +32,7 @@ def test_text_of_a_message_never_becomes_a_control_token(starter: LoadedModel, t
     assert text in starter.tokenizer.decode(ids)
 
 
+@example(["<|im_st", "art|>"])
 @given(st.lists(st.text(alphabet="<|im_startend>s \ufdd0\ufdd1"), min_size=1, max_size=4))
 def test_no_messages_add_control_tokens(starter: LoadedModel, texts: list[str]):
     """Also where a template joins messages without anything between them."""

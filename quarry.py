@@ -28,6 +28,8 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
+# Each core runs whole files, so that what a file starts once (an engine, a server) stays started once.
+WHOLE_SUITE = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile")
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SETUP = VENV / "quarry"  # stamps, logs and unfinished downloads: gone with the environment they describe
 LOCK = ROOT / "packaging" / "lock"
@@ -386,7 +388,9 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("quarry: Stopped; what was done is kept, so run the same command again to go on.")
         return EXIT_STOPPED
-    return become(["-m", "pytest", *arguments[1:]] if testing else ["-m", "app", *arguments])
+    if testing:
+        return become(["-m", "pytest", *(arguments[1:] or WHOLE_SUITE)])
+    return become(["-m", "app", *arguments])
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import hashlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Final
 
 from engine.chat import ChatTemplate, template_from_gguf
 from engine.checkpoint.dequantize import TYPE_NAMES
 from engine.checkpoint.gguf import GgufFile
-from engine.checkpoint.weights import read_weights
+from engine.checkpoint.weights import GgufWeights
 from engine.config import config_from_gguf
 from engine.errors import ModelFileError
 from engine.model.decoder import Decoder
@@ -42,7 +43,8 @@ def load_model(path: Path, context: int | None = None) -> LoadedModel:
             config = config_from_gguf(file.metadata)
             tokenizer = TextTokenizer(vocabulary_from_gguf(file.metadata))
             template = template_from_gguf(file.metadata, tokenizer)
-            decoder = Decoder(config, read_weights(file, config))
+            decoder = Decoder(config, GgufWeights(file, config))
+            parameters = sum(prod(entry.shape) for entry in file.tensors.values())
             sizes: Counter[str] = Counter()
             for entry in file.tensors.values():
                 sizes[TYPE_NAMES[entry.type_id]] += entry.size
@@ -54,7 +56,7 @@ def load_model(path: Path, context: int | None = None) -> LoadedModel:
             quantisation=sizes.most_common(1)[0][0],
             context=min(context or DEFAULT_CONTEXT, config.context),
             device="cpu",
-            parameters=decoder.parameters,
+            parameters=parameters,
             kernels=dict(IMPLEMENTATIONS),
         )
     return LoadedModel(info, decoder, tokenizer, template)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import torch
 
@@ -16,10 +16,10 @@ Angles = tuple[torch.Tensor, torch.Tensor]
 class Attention:
     """Grouped-query attention without biases; q, k and v are one matrix, ((h + 2g)·e, d)."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, config: ModelConfig, take: Callable[[str], torch.Tensor]) -> None:
         self.config = config
-        self.qkv = ops.pack(torch.cat([weights["attention.q"], weights["attention.k"], weights["attention.v"]]))
-        self.out = ops.pack(weights["attention.o"])
+        self.qkv = ops.pack(torch.cat([take("attention.q"), take("attention.k"), take("attention.v")]))
+        self.out = ops.pack(take("attention.o"))
 
     def __call__(self, x: torch.Tensor, state: AttentionState, length: int, angles: Angles | None) -> torch.Tensor:
         """x (l, d) -> (l, d); `length` tokens are in `state` already, `angles` is None without positions."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 from engine.config import ModelConfig
@@ -17,14 +20,14 @@ MIXERS = {"attention": Attention}  # layer type -> mixer; engine.config refuses 
 class Layer:
     """Mixer and feed-forward part, each behind a norm and added to the residual stream."""
 
-    def __init__(self, config: ModelConfig, index: int, weights: dict[str, torch.Tensor]) -> None:
-        prefix = f"layers.{index}."
-        # pop: the parts that are fused below must not stay in memory twice
-        own = {name.removeprefix(prefix): weights.pop(name) for name in list(weights) if name.startswith(prefix)}
+    def __init__(self, config: ModelConfig, index: int, weights: Mapping[str, torch.Tensor]) -> None:
+        def take(part: str) -> torch.Tensor:
+            return weights[f"layers.{index}.{part}"]
+
         self.config = config
-        self.norm1, self.norm2 = own["norm1"], own["norm2"]
-        self.mixer = MIXERS[config.layer_types[index]](config, own)
-        self.mlp = Mlp(own)
+        self.norm1, self.norm2 = take("norm1"), take("norm2")
+        self.mixer = MIXERS[config.layer_types[index]](config, take)
+        self.mlp = Mlp(take)
 
     def __call__(self, x: torch.Tensor, state: AttentionState, length: int, angles: Angles | None) -> torch.Tensor:
         epsilon, residual = self.config.norm_epsilon, self.config.residual_multiplier
@@ -33,16 +36,16 @@ class Layer:
 
 
 class Decoder:
-    """A whole model. Takes `weights` over: it is empty afterwards."""
+    """A whole model. `weights` may make its tensors when asked; each is asked for once, from several threads."""
 
-    def __init__(self, config: ModelConfig, weights: dict[str, torch.Tensor]) -> None:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
         self.config = config
-        self.parameters = sum(weight.numel() for weight in weights.values())
-        self.embed = ops.pack(weights.pop("embed"))
-        self.norm = weights.pop("norm")
-        self.head = ops.pack(weights.pop("head")) if "head" in weights else self.embed
-        self.layers = [Layer(config, index, weights) for index in range(len(config.layer_types))]
+        self.norm = weights["norm"]
+        self.embed = ops.pack(weights["embed"])
+        self.head = ops.pack(weights["head"]) if "head" in weights else self.embed
         self.rope = Rope(config.rope_base, config.head_dim) if config.rope_base is not None else None
+        with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="weights") as pool:  # numpy frees the GIL
+            self.layers = list(pool.map(lambda i: Layer(config, i, weights), range(len(config.layer_types))))
 
     @torch.inference_mode()
     def hidden(self, tokens: torch.Tensor, state: SequenceState) -> torch.Tensor:

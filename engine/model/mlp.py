@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import torch
 
@@ -12,9 +12,9 @@ from kernels import ops
 class Mlp:
     """SwiGLU; gate and up are one matrix, gate first, (2·intermediate, d)."""
 
-    def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
-        self.gate_up = ops.pack(torch.cat([weights["mlp.gate"], weights["mlp.up"]]))
-        self.down = ops.pack(weights["mlp.down"])
+    def __init__(self, take: Callable[[str], torch.Tensor]) -> None:
+        self.gate_up = ops.pack(torch.cat([take("mlp.gate"), take("mlp.up")]))
+        self.down = ops.pack(take("mlp.down"))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x (l, d) -> (l, d)."""

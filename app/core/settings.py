@@ -6,8 +6,6 @@ What changes publishing or ranking is the same for every machine and stands in t
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +13,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from app.core.errors import KnownError
+from app.core.files import replace_file
 
 
 class MachineSettings(BaseSettings):
@@ -66,10 +65,7 @@ def save_settings(path: Path, settings: MachineSettings, **changes: Any) -> Mach
     # Strings, numbers and booleans are written the same in JSON and TOML.
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in changed.model_dump().items()]
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        Path(temporary).replace(path)
+        replace_file(path, ("\n".join(lines) + "\n").encode())
     except OSError as error:
         raise KnownError(
             f"{path} cannot be written ({error.strerror}): the old settings stand; check the disk and try again."

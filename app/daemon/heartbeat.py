@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.core.files import replace_file
 from app.core.folder import DataFolder
 
 STALE = timedelta(seconds=90)
@@ -24,13 +26,9 @@ class Heartbeat:
 
 def beat(folder: DataFolder, now: datetime) -> None:
     """Say that this process runs the scheduler. A full disk is no reason to stop publishing."""
-    target = folder.run / "scheduler.json"
-    partial = target.with_suffix(f".{os.getpid()}")
-    try:
-        partial.write_text(json.dumps({"at": now.isoformat(), "pid": os.getpid()}), encoding="utf-8")
-        partial.replace(target)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    sign = json.dumps({"at": now.isoformat(), "pid": os.getpid()})
+    with suppress(OSError):
+        replace_file(folder.run / "scheduler.json", sign.encode())
 
 
 def last_beat(folder: DataFolder) -> Heartbeat | None:

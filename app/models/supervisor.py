@@ -15,13 +15,13 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from app.core.errors import ServiceDown
+from app.core.files import replace_file
 from app.core.folder import DataFolder
 from app.core.settings import MachineSettings
 from app.models.installed import InstalledModel
@@ -128,7 +128,7 @@ class Supervisor:
                 detail=str(error),
             ) from error
         address = Address(port, process.pid, token)
-        _write_private(self._file(key), json.dumps(asdict(address)))
+        replace_file(self._file(key), json.dumps(asdict(address)).encode())
         self._owned[key] = (lock, process)
         return address
 
@@ -178,11 +178,3 @@ def _last_words(log: Path) -> str:
     except OSError:
         return ""
     return lines[-1][:300] if lines else "it ended without a word."
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file no other user can read, whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(path)

@@ -11,9 +11,7 @@ from __future__ import annotations
 import errno
 import hmac
 import json
-import os
 import secrets
-import tempfile
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from app.core.errors import KnownError
+from app.core.files import replace_file
 from app.secrets.contract import SecretsLock, checked_name
 
 COST = 17  # log2 of scrypt's N: 128 MB and about 0.4 s, as OWASP's password storage cheat sheet asks
@@ -118,27 +117,16 @@ class Vault:
         return held
 
     def _store(self, held: dict[str, str]) -> None:
-        """Replace the file in one step; mkstemp makes it readable by its owner alone."""
         nonce = secrets.token_bytes(_NONCE)
         sealed = AESGCM(self._keys.key).encrypt(nonce, json.dumps(held).encode(), self._keys.header)
-        temporary: Path | None = None
         try:
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=".vault-")
-            temporary = Path(name)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self._keys.header + nonce + sealed)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+            replace_file(self._path, self._keys.header + nonce + sealed)
         except OSError as error:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
             reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise KnownError(
                 f"The vault {self._path} could not be written ({reason}): what it held is safe; "
                 "put that right and try again."
             ) from error
-        _sync_folder(self._path.parent)
 
 
 def _read_file(path: Path) -> bytes:
@@ -159,14 +147,3 @@ def _damaged(path: Path) -> KnownError:
         f"The vault {path} is damaged: it was left as it is; restore it from a backup, or move it away and connect "
         "your accounts again."
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename last through a power cut, where the system can (not Windows)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

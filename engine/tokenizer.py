@@ -174,8 +174,12 @@ def _byte_level_bpe(vocabulary: Vocabulary) -> Tokenizer:
     cuts: list[PreTokenizer] = [
         pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in PRE_TOKENIZERS[vocabulary.pre]
     ]
-    to_alphabet = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([*cuts, to_alphabet])
+    cuts.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
+    if missing := [character for character in _BYTES if character not in ids]:
+        # Some vocabularies lack bytes. Such a byte says nothing, but its neighbours do not become neighbours by that.
+        pattern = "[" + "".join(re.escape(character) for character in missing) + "]"
+        cuts.append(pre_tokenizers.Split(Regex(pattern), behavior="removed"))
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(cuts)
     return bpe
 
 

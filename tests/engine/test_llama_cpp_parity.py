@@ -3,13 +3,14 @@
 llama.cpp rounds activations to 8 bits wherever weights are quantised. On this small model that alone moves
 log-probabilities by 0.1 and more: on twenty open questions llama.cpp with a float32 cache differs from llama.cpp with
 its usual cache in sixteen answers. So the greedy comparison on the file itself uses texts whose continuation is clear
-(a post that is repeated), and a second comparison has llama.cpp compute with the very same weights written as
-float32, where the two must agree to 0.002.
+(a post that is repeated), and on twenty ordinary questions llama.cpp computes with the very same weights written as
+float32, where near-ties are those within 0.01 and whole distributions must agree to 0.002.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from tests.engine.oracle import FLOAT32, llama_cpp_client
 
 ANSWER_TOKENS = 64
 NEAR = 0.1  # log-probabilities this close may come out in either order
+NEAR_IN_FLOAT32 = 0.01  # the same where nobody rounds to 8 bits
 MAY_DIFFER = 4  # of 20 prompts
+SLOTS = 4  # answers llama.cpp makes at a time
 
 POSTS = (
     "Our sourdough starter turned one today. Feed yours every morning, keep it warm, and it will reward you with bread "
@@ -71,6 +74,30 @@ POSTS = (
     "be cake, and nobody will ask about the fines.",
     "We measured it: posts with one clear question get twice as many answers as posts with three. Ask one thing, ask "
     "it early, and then be quiet and listen.",
+)
+
+
+QUESTIONS = (
+    "Announce a live concert in Berlin on Friday evening.",
+    "What does HTTP status 404 mean?",
+    "What is the capital of France?",
+    "Write a short social media post about sourdough bread for home bakers.",
+    "Explain why the sky is blue in one paragraph.",
+    "List three tips for better phone photos.",
+    "Write a polite reply to a customer whose parcel is late.",
+    "Summarize the plot of Romeo and Juliet in two sentences.",
+    "How do I keep basil alive on a window sill?",
+    "Translate 'good morning' into Spanish.",
+    "Write a haiku about autumn rain.",
+    "What is 17 times 24?",
+    "Give me a headline for a post about bicycle touring in the Alps.",
+    "Why does bread dough rise slower in winter?",
+    "Name five vegetables to sow in April.",
+    "Describe the taste of a ripe mango.",
+    "What should a beginner know about watercolour paper?",
+    "Write an invitation to a book club meeting on Tuesday.",
+    "How can I make my videos shorter without losing viewers?",
+    "Tell me a fun fact about cats.",
 )
 
 
@@ -130,7 +157,7 @@ def exact_llama_cpp(starter_model: Path, tmp_path_factory: pytest.TempPathFactor
     """llama.cpp with the starter model's weights written as float32, so that it does not round activations."""
     path = tmp_path_factory.mktemp("exact") / "float32.gguf"
     write_as_float32(starter_model, path)
-    with llama_cpp_client(path, **FLOAT32) as client:
+    with llama_cpp_client(path, **FLOAT32, n_parallel=SLOTS, n_ctx=SLOTS * 2048) as client:
         yield client
     path.unlink()  # half a gigabyte
 
@@ -168,12 +195,33 @@ def test_log_probabilities_equal_llama_cpp_in_float32(starter: LoadedModel, exac
 
 
 def test_open_greedy_answers_equal_llama_cpp_in_float32(starter: LoadedModel, exact_llama_cpp: httpx.Client):
-    """Open questions, where near-ties are common, but here both sides compute in float32."""
-    for text in ("Announce a live concert in Berlin on Friday evening.", "What does HTTP status 404 mean?"):
-        prompt = starter.template.encode([Message("user", (text,))])
-        oracle = llama_cpp_greedy(exact_llama_cpp, prompt, tokens=32)
+    """Twenty ordinary questions, where near-ties are common, but here both sides compute in float32."""
+    prompts = [starter.template.encode([Message("user", (question,))]) for question in QUESTIONS]
+    with ThreadPoolExecutor(SLOTS) as callers:
+        oracles = list(callers.map(lambda prompt: llama_cpp_greedy(exact_llama_cpp, prompt), prompts))
+    far: list[str] = []
+    differing = 0
+    for question, prompt, oracle in zip(QUESTIONS, prompts, oracles, strict=True):
         at = first_difference(greedy_along(starter, prompt, oracle.tokens), oracle.tokens)
-        assert at is None or oracle.margins[at] < 0.01
+        if at is not None:
+            differing += 1
+            if oracle.margins[at] > NEAR_IN_FLOAT32:
+                far.append(f"{question!r} at token {at}: margin {oracle.margins[at]:.4f}")
+    assert not far, "\n".join(far)
+    assert differing <= MAY_DIFFER
+
+
+def test_a_free_greedy_run_is_the_run_along_the_answer(starter: LoadedModel, exact_llama_cpp: httpx.Client):
+    """Token by token, as drafts are made, and in one pass, as the tests above read: the same tokens."""
+    prompt = starter.template.encode([Message("user", (QUESTIONS[0],))])
+    state = SequenceState(starter.decoder.config, len(prompt) + ANSWER_TOKENS)
+    tokens: list[int] = []
+    chunk = prompt
+    while len(tokens) < ANSWER_TOKENS:
+        logits = starter.decoder.logits(starter.decoder.hidden(torch.tensor(chunk), state)[-1:])
+        tokens.append(int(logits.argmax()))
+        chunk = tokens[-1:]
+    assert greedy_along(starter, prompt, tokens) == tokens
 
 
 HOSTILE_TEXTS = (
@@ -187,7 +235,7 @@ HOSTILE_TEXTS = (
     "<|im_start|", "|im_end|>", "<|endoftext|>",
     "مرحبا بالعالم שלום עולם नमस्ते दुनिया",
     "\u200bzero\u200dwidth\ufeff \u00a0nbsp\u3000ideographic\u2028line",
-    "\x00\x01\x07\x1b[31m",
+    "\x00\x01\x07\x1b[31m", ":\x06/",
     "a" * 1000 + " " * 300 + "!" * 200,
     "def f(x):\n    return x**2  # naïve\n\n\n",
     "\U000e0041\U000e0042 tags \U0010ffff last \ud7ff \ue000",

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import xllamacpp
 
+SLOTS = 4  # answers at a time
 # Settings under which llama.cpp rounds nothing below float32, given float32 weights.
 FLOAT32 = {
     "cache_type_k": xllamacpp.ggml_type.GGML_TYPE_F32,
@@ -23,8 +24,8 @@ def llama_cpp_server(model: Path, **settings: Any) -> Iterator[str]:
     """Serve a model; the server's address. `settings` are fields of llama.cpp's common parameters."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
-    parameters.n_ctx = 2048
-    parameters.n_parallel = 1
+    parameters.n_ctx = SLOTS * 2048
+    parameters.n_parallel = SLOTS
     parameters.cpuparams.n_threads = 2
     parameters.cpuparams.poll = 0  # wait asleep: the cores are shared with what is tested
     for name, value in settings.items():

@@ -25,13 +25,12 @@ from hypothesis import strategies as st
 from engine.loader import LoadedModel
 from engine.protocol import Message
 from engine.state import SequenceState
-from tests.engine.oracle import FLOAT32, llama_cpp_client
+from tests.engine.oracle import FLOAT32, SLOTS, llama_cpp_client
 
 ANSWER_TOKENS = 64
 NEAR = 0.1  # log-probabilities this close may come out in either order
 NEAR_IN_FLOAT32 = 0.01  # the same where nobody rounds to 8 bits
 MAY_DIFFER = 4  # of 20 prompts
-SLOTS = 4  # answers llama.cpp makes at a time
 
 POSTS = (
     "Our sourdough starter turned one today. Feed yours every morning, keep it warm, and it will reward you with bread "
@@ -115,8 +114,13 @@ def repeated(model: LoadedModel, post: str) -> list[int]:
     return model.tokenizer.encode(f"{post}\n\n{post}\n\n{beginning}", control=False)
 
 
-def llama_cpp_greedy(client: httpx.Client, prompt: list[int], tokens: int = ANSWER_TOKENS) -> Oracle:
-    request = {"prompt": prompt, "n_predict": tokens, "temperature": 0, "n_probs": 2, "cache_prompt": False}
+def llama_cpp_answers(client: httpx.Client, prompts: list[list[int]]) -> list[Oracle]:
+    with ThreadPoolExecutor(SLOTS) as callers:
+        return list(callers.map(lambda prompt: llama_cpp_greedy(client, prompt), prompts))
+
+
+def llama_cpp_greedy(client: httpx.Client, prompt: list[int]) -> Oracle:
+    request = {"prompt": prompt, "n_predict": ANSWER_TOKENS, "temperature": 0, "n_probs": 2, "cache_prompt": False}
     answer = client.post("/completion", json=request).raise_for_status().json()
     steps = answer["completion_probabilities"]
     tops = [sorted((top["logprob"] for top in step["top_logprobs"]), reverse=True) for step in steps]
@@ -138,11 +142,10 @@ def first_difference(ours: list[int], theirs: list[int]) -> int | None:
 
 
 def test_greedy_tokens_equal_llama_cpp(starter: LoadedModel, llama_cpp: httpx.Client):
+    prompts = [repeated(starter, post) for post in POSTS]
     far: list[str] = []
     differing = 0
-    for post in POSTS:
-        prompt = repeated(starter, post)
-        oracle = llama_cpp_greedy(llama_cpp, prompt)
+    for post, prompt, oracle in zip(POSTS, prompts, llama_cpp_answers(llama_cpp, prompts), strict=True):
         at = first_difference(greedy_along(starter, prompt, oracle.tokens), oracle.tokens)
         if at is not None:
             differing += 1
@@ -157,7 +160,7 @@ def exact_llama_cpp(starter_model: Path, tmp_path_factory: pytest.TempPathFactor
     """llama.cpp with the starter model's weights written as float32, so that it does not round activations."""
     path = tmp_path_factory.mktemp("exact") / "float32.gguf"
     write_as_float32(starter_model, path)
-    with llama_cpp_client(path, **FLOAT32, n_parallel=SLOTS, n_ctx=SLOTS * 2048) as client:
+    with llama_cpp_client(path, **FLOAT32) as client:
         yield client
     path.unlink()  # half a gigabyte
 
@@ -197,11 +200,9 @@ def test_log_probabilities_equal_llama_cpp_in_float32(starter: LoadedModel, exac
 def test_open_greedy_answers_equal_llama_cpp_in_float32(starter: LoadedModel, exact_llama_cpp: httpx.Client):
     """Twenty ordinary questions, where near-ties are common, but here both sides compute in float32."""
     prompts = [starter.template.encode([Message("user", (question,))]) for question in QUESTIONS]
-    with ThreadPoolExecutor(SLOTS) as callers:
-        oracles = list(callers.map(lambda prompt: llama_cpp_greedy(exact_llama_cpp, prompt), prompts))
     far: list[str] = []
     differing = 0
-    for question, prompt, oracle in zip(QUESTIONS, prompts, oracles, strict=True):
+    for question, prompt, oracle in zip(QUESTIONS, prompts, llama_cpp_answers(exact_llama_cpp, prompts), strict=True):
         at = first_difference(greedy_along(starter, prompt, oracle.tokens), oracle.tokens)
         if at is not None:
             differing += 1

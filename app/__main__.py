@@ -15,13 +15,11 @@ def main(arguments: list[str]) -> int:
         from app.cli.root import main as command
 
         return command(arguments or ["tour", *(["--data-dir", str(data_dir)] if data_dir else [])])
-    from app.bootstrap import open_services
     from app.core.errors import KnownError
-    from app.ui.window import run_window
+    from app.ui.start import run
 
     try:
-        with open_services(data_dir) as services:
-            return run_window(services)
+        return run(data_dir)
     except KnownError as error:  # before there is a window to say it in
         sys.stderr.write(f"{error.message}\n")
         return error.exit_code

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import shiboken6
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-from app.core.words import Change
-from app.store.changes import ChangeFeed
+if TYPE_CHECKING:
+    from app.core.words import Change
+    from app.store.changes import ChangeFeed
 
 T = TypeVar("T")
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from app.core.ids import Id
-from app.ui.actions import Action
-from app.ui.desk import Desk
+if TYPE_CHECKING:
+    from app.core.ids import Id
+    from app.ui.actions import Action
+    from app.ui.desk import Desk
 
 
 class Page(QWidget):

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from app.core.errors import NotThere
 from app.core.ids import Id
-from app.core.settings import MachineSettings
 from app.core.words import (
     Account,
     Brief,
@@ -23,13 +22,14 @@ from app.core.words import (
     Snapshot,
     Voice,
 )
-from app.models.installed import InstalledModel
-from app.models.service import Offer
-from app.publishing.service import PostDetails
-from app.store.unit import Unit
 
 if TYPE_CHECKING:
     from app.bootstrap import Services
+    from app.core.settings import MachineSettings
+    from app.models.installed import InstalledModel
+    from app.models.service import Offer
+    from app.publishing.service import PostDetails
+    from app.store.unit import Unit
 
 _MOST_CURVES = 500  # read for one chart
 

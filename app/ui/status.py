@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from app.core.words import PostState
 from app.ui import say
-from app.ui.desk import Desk
-from app.ui.queries import Outlook
 from app.ui.widgets.basic import GAP, Icon, label
+
+if TYPE_CHECKING:
+    from app.ui.desk import Desk
+    from app.ui.queries import Outlook
 
 _HEARTBEAT = 30_000  # ms; the words "in 5 min" age
 

@@ -110,6 +110,11 @@ class Theme(QObject):
             return self._choice == "dark"
         return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
+    @property
+    def choice(self) -> Choice:
+        """What was chosen: "system" follows the desktop."""
+        return self._choice
+
     def choose(self, choice: Choice) -> None:
         """Take a theme and redraw everything in it."""
         self._choice = choice

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QCoreApplication, QLocale, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QDesktopServices, QIcon, QKeySequence, QResizeEvent, QShortcut
+import shiboken6
+from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, QUrl, Signal, Slot
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDesktopServices,
+    QKeyEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+)
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QWidget
 
 from app.core.errors import KnownError
-from app.core.words import Account, PostState
-from app.ui import icons, theme
+from app.ui import theme
 from app.ui.actions import Action
-from app.ui.crash import CrashGuard
-from app.ui.desk import Desk, make_desk
-from app.ui.instance import SingleInstance
 from app.ui.notices import Problem, Remedy
-from app.ui.page import Page
 from app.ui.pages import PAGES
 from app.ui.palette import CommandPalette
-from app.ui.queries import Outlook
 from app.ui.rail import Rail
-from app.ui.status import StatusBar
 from app.ui.widgets.basic import GAP, Button, column, label
+from app.ui.widgets.opening import Opening
 from app.ui.widgets.overlay import Banner, Toast
 
-if TYPE_CHECKING:
-    from app.bootstrap import Services
+if TYPE_CHECKING:  # what needs the services' modules loads in `begin`: the first paint does not wait for it
+    from app.core.words import Account
+    from app.ui.desk import Desk
+    from app.ui.page import Page
+    from app.ui.queries import Outlook
 
 NARROW = 1100  # below this width the rail shows icons alone
 _SIZE = (1280, 800)
@@ -39,36 +44,49 @@ _log = logging.getLogger(__name__)
 
 
 class Window(QMainWindow):
-    _reported = Signal(object)  # path of a crash report, or None; from any thread
+    _reported = Signal(object)  # path of a crash report, None or a KnownError; from any thread
 
-    def __init__(self, desk: Desk) -> None:
+    _desk: Desk
+
+    def __init__(self, ui_file: Path) -> None:
+        """At the place kept in `ui_file`, without content: `begin` gives it some once the services are open."""
         super().__init__()
-        self._desk = desk
-        desk.go = self.open
+        self._ui_file = ui_file
         self._entries = {entry.id: entry for entry in PAGES}
         self._pages: dict[str, Page] = {}
         self._shown: Page | None = None
+        self.opening = Opening()
         self.setWindowTitle("Quarry")
         self.setMinimumSize(*_MINIMUM)
         self.resize(*_SIZE)
+        self.setCentralWidget(self.opening)
+        self._reported.connect(self._say_report, Qt.ConnectionType.QueuedConnection)
+        self._restore()
+
+    def begin(self, desk: Desk) -> None:
+        """Show the pages."""
+        self._desk = desk
+        desk.go = self.open
         center = self._lay_out()
         self._palette = CommandPalette(center)
         self._toast = Toast(center)
         self._wire()
-        self._restore()
+        self.setCentralWidget(center)  # deletes what was shown while it opened
+        self._rail.set_narrow(self.width() < NARROW)
         self.open("compose")
         self._look()
 
     # ---- parts -----------------------------------------------------------------------------------
 
     def _lay_out(self) -> QWidget:
+        from app.ui.status import StatusBar
+
         self._rail = Rail()
         self._banner = Banner()
         self._title = label("", "title")
         self._tools = QHBoxLayout()
         self._tools.setSpacing(GAP)
         self._search = Button(self.tr("Search or run an action"), "search", icon="search")
-        self._search.setShortcut(QKeySequence("Ctrl+K"))
         self._search.setToolTip("Ctrl+K")
         header = QHBoxLayout()
         header.setContentsMargins(3 * GAP, 2 * GAP, 3 * GAP, 2 * GAP)
@@ -88,19 +106,20 @@ class Window(QMainWindow):
         box.setSpacing(0)
         box.addWidget(self._rail)
         box.addWidget(right, 1)
-        self.setCentralWidget(center)
         return center
 
     def _wire(self) -> None:
         desk = self._desk
         self._rail.chosen.connect(self.open)
+        if isinstance(app := QApplication.instance(), QApplication):
+            app.focusChanged.connect(self._follow_focus)
         self._search.clicked.connect(self._open_palette)
+        QShortcut(QKeySequence("Ctrl+K"), self).activated.connect(self._open_palette)
         desk.notices.toast.connect(self._toast.say)
         desk.notices.problem.connect(self._banner.add)
         desk.notices.solved.connect(self._banner.remove)
         desk.changes.changed.connect(self._changed)
         desk.notices.settings_changed.connect(self._look)
-        self._reported.connect(self._say_report, Qt.ConnectionType.QueuedConnection)
         for number, entry in enumerate(PAGES, start=1):
             shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
             shortcut.activated.connect(lambda page=entry.id: self.open(page))
@@ -177,6 +196,24 @@ class Window(QMainWindow):
         ]
         return [*self.page.actions_offered(), *pages, *own, *look]
 
+    @Slot(QWidget, QWidget)
+    def _follow_focus(self, before: QWidget | None, now: QWidget | None) -> None:
+        if before is not None and shiboken6.isValid(before):
+            before.removeEventFilter(self)
+        if now is not None and now.window() is self:
+            now.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """On Linux a text field takes Ctrl+K to delete the rest of its line; here it always opens the palette."""
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.ShortcutOverride
+            and event.matches(QKeySequence.StandardKey.DeleteEndOfLine)
+        ):
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
     @Slot()
     def _open_palette(self) -> None:
         self._palette.open(self.actions_offered())
@@ -194,6 +231,8 @@ class Window(QMainWindow):
         self._desk.background.run(self, self._desk.queries.default_model(self._desk.settings), self._status.show_model)
 
     def _show_outlook(self, outlook: Outlook) -> None:
+        from app.core.words import PostState
+
         self._status.show_outlook(outlook)
         waiting = outlook.counts.get(PostState.NEEDS_USER, 0) + outlook.counts.get(PostState.FAILED, 0)
         notices = self._desk.notices
@@ -230,8 +269,18 @@ class Window(QMainWindow):
         """Say that something of ours went wrong. Safe in any thread."""
         self._reported.emit(path)
 
+    def say_known(self, error: KnownError) -> None:
+        """Say an error nobody caught in its own sentence. Safe in any thread."""
+        self._reported.emit(error)
+
     @Slot(object)
-    def _say_report(self, path: Path | None) -> None:
+    def _say_report(self, what: Path | KnownError | None) -> None:
+        if self._shown is None:
+            return  # nothing to say it in yet: it stands in the log
+        if isinstance(what, KnownError):
+            self._banner.add(Problem("command", what.message, tone="danger"))
+            return
+        path = what
         text = self.tr("Something unexpected happened. What you typed is kept; you can go on.")
         remedy = None
         if path is not None:
@@ -250,64 +299,42 @@ class Window(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._rail.set_narrow(self.width() < NARROW)
+        if self._shown is not None:
+            self._rail.set_narrow(self.width() < NARROW)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         for page in self._pages.values():
             page.leave()
-        self._save_geometry()
-        self._desk.close()
+        self._save_ui_file()
+        if self._shown is not None:
+            self._desk.close()
         event.accept()
 
-    @property
-    def _ui_file(self) -> Path:
-        return self._desk.services.folder.root / "ui.json"
-
     def _restore(self) -> None:
-        try:
-            kept = json.loads(self._ui_file.read_text(encoding="utf-8"))
-            self.restoreGeometry(QByteArray.fromBase64(kept["geometry"].encode("ascii")))
-        except (OSError, ValueError, KeyError, AttributeError, TypeError):
-            return  # no file yet, or a damaged one: the window opens in its usual size
+        kept = read_ui_file(self._ui_file).get("geometry")
+        if isinstance(kept, str):  # a damaged one restores nothing
+            self.restoreGeometry(QByteArray.fromBase64(kept.encode("ascii", "replace")))
 
-    def _save_geometry(self) -> None:
+    def _save_ui_file(self) -> None:
         geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
+        scheme = "dark" if theme.current().dark else "light"
         try:
-            self._ui_file.write_text(json.dumps({"geometry": geometry}), encoding="utf-8")
+            self._ui_file.write_text(json.dumps({"geometry": geometry, "theme": scheme}), encoding="utf-8")
         except OSError:
             _log.warning("the window's place could not be saved", exc_info=True)
 
 
-def make_app(services: Services) -> QApplication:
-    """The application in its theme. One a process."""
-    app = QApplication.instance()
-    if not isinstance(app, QApplication):
-        app = QApplication(sys.argv[:1])
-    app.setApplicationName("Quarry")
-    app.setDesktopFileName("quarry")
-    if QLocale.system().language() == QLocale.Language.C:  # a bare environment: numbers are grouped all the same
-        QLocale.setDefault(QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom))
-    look = theme.Theme(app, services.settings.theme)
-    app.setWindowIcon(QIcon(icons.pixmap("quarry", look.tokens.accent, 64)))
-    return app
-
-
-def run_window(services: Services) -> int:
-    """Show the window until it is closed; gives the process's exit code."""
-    app = make_app(services)
-    instance = SingleInstance(services.folder)
-    if not instance.claim():
-        return 0
-    desk = make_desk(services)
-    window = Window(desk)
-    guard = CrashGuard(services.folder.logs, window.report, desk.notices.fail)
-    guard.install()
-    desk.notices.unexpected.connect(guard.report)
-    instance.raised.connect(window.come_forward)
-    window.show()
-    window.start_scheduler()
+def read_ui_file(path: Path) -> dict[str, object]:
+    """The window's place and theme as they were left; {} where nothing can be read."""
     try:
-        return app.exec()
-    finally:
-        guard.remove()
-        instance.close()
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def open_window(desk: Desk) -> Window:
+    """A window over services that are open already."""
+    window = Window(desk.services.folder.root / "ui.json")
+    window.begin(desk)
+    return window

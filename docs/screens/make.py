@@ -33,8 +33,9 @@ def main(target: Path) -> None:
 def _render(folder: Path, target: Path) -> None:
     from app.bootstrap import open_services
     from app.ui.desk import make_desk
+    from app.ui.start import make_app
     from app.ui.theme import current
-    from app.ui.window import Window, make_app
+    from app.ui.window import open_window
     from tests.app.ui import demo
 
     data = folder / "data"
@@ -42,11 +43,11 @@ def _render(folder: Path, target: Path) -> None:
     (data / "settings.toml").write_text(f'theme = "light"\nzone = "{demo.ZONE}"\n', encoding="utf-8")
     with open_services(data, clock=lambda: demo.NOW) as services:
         seeded = demo.seed(services.store)
-        app = make_app(services)
+        app = make_app("light")
         font = app.font()
         font.setFamilies(FONTS)
         app.setFont(font)
-        window = Window(make_desk(services, services.clock))
+        window = open_window(make_desk(services, services.clock))
         window.resize(*SIZE)
         window.show()
         _wait(600)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from app.ui.desk import Desk
 from app.ui.marks import QT_TRANSLATE_NOOP
-from app.ui.page import Page
+
+if TYPE_CHECKING:
+    from app.ui.desk import Desk
+    from app.ui.page import Page
 
 
 @dataclass(frozen=True, slots=True)

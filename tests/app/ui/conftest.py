@@ -20,7 +20,7 @@ from app.core.folder import DataFolder
 from app.store.database import Store
 from app.ui.desk import Desk, make_desk
 from app.ui.theme import Theme
-from app.ui.window import Window
+from app.ui.window import Window, open_window
 from tests.app.conftest import MovingClock
 from tests.app.ui import demo
 
@@ -97,7 +97,7 @@ def desk(services: Services, look: Theme) -> Iterator[Desk]:
 @pytest.fixture
 def window(desk: Desk) -> Iterator[Window]:
     before = active_timers()
-    opened = Window(desk)
+    opened = open_window(desk)
     opened.show()
     yield opened
     opened.close()

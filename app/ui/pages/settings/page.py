@@ -68,6 +68,8 @@ class SettingsPage(Page):
             self._themes[choice] = button
         self._zone = QComboBox(editable=True, insertPolicy=QComboBox.InsertPolicy.NoInsert)
         self._zone.addItem(self.tr("This computer's ({zone})").format(zone=local_zone()), "")
+        if (typed := self._zone.lineEdit()) is not None:
+            typed.setAccessibleName(self.tr("Time zone"))
         if (completer := self._zone.completer()) is not None:  # an editable one always has one
             completer.setFilterMode(Qt.MatchFlag.MatchContains)
             completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)

@@ -102,17 +102,18 @@ class _AttemptRun:
             await self._publish()
             return
         step = self._plan.steps[ledger.progress.index]
-        if step.kind is StepKind.COMMIT:
-            if not ledger.progress.clear_to_send:
-                await self._reconcile(step)
-                return
-            await self._arm(step)
-        elif ledger.attempt.state is not AttemptState.UPLOADING or ledger.attempt.step != step.name:
-            await ledger.save(step, "started", state=AttemptState.UPLOADING)
+        if step.kind is StepKind.COMMIT and not ledger.progress.clear_to_send:
+            await self._reconcile(step)
+            return
         started = time.monotonic()
         try:
+            if step.kind is StepKind.COMMIT:
+                await self._arm(step)
+            elif ledger.attempt.state is not AttemptState.UPLOADING or ledger.attempt.step != step.name:
+                await ledger.save(step, "started", state=AttemptState.UPLOADING)
             state, outcome = await self._signed_in(lambda context: step.run(context, ledger.progress.state))
         except PublishError as error:  # the sign-in failed, so the step was not sent
+            error.executed = Executed.NO
             state, outcome = ledger.progress.state, Failed(error)
         await self._take(step, state, outcome, time.monotonic() - started)
 
@@ -210,8 +211,9 @@ class _AttemptRun:
     async def _reconcile(self, step: Step) -> None:
         """Ask the platform whether the armed call went through."""
         ledger = self._ledger
-        since = ledger.attempt.armed_at or self._tools.clock()
-        if self._tools.clock() < since + self._settle:
+        now = self._tools.clock()
+        since = ledger.attempt.armed_at or now
+        if since <= now < since + self._settle:  # armed later than now: the clock was set back, so do not wait for it
             await ledger.save(step, "wait", state=AttemptState.UNKNOWN, next_at=since + self._settle, **LET_GO)
             return
         state = ledger.progress.state

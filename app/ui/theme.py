@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import tempfile
 from dataclasses import dataclass, fields
@@ -100,7 +101,7 @@ class Theme(QObject):
         app.setProperty(_PROPERTY, self)
         app.setStyle("Fusion")
         app.styleHints().colorSchemeChanged.connect(self._system_changed)
-        app.aboutToQuit.connect(self._icons.cleanup)
+        atexit.register(self._icons.cleanup)
         _set_font(app)
         self.choose(choice)
 

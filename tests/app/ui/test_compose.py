@@ -83,6 +83,16 @@ def test_what_is_typed_into_a_draft_becomes_a_revision(page: ComposePage, qtbot:
     assert "More." in page._preview._parts.itemAt(0).widget().text()
 
 
+def test_a_narrow_window_gives_the_editor_the_brief_s_room(page: ComposePage, window: Window, qtbot: QtBot):
+    open_first(page, qtbot)
+    assert page._form.isVisible()
+    window.resize(900, 600)
+    qtbot.waitUntil(lambda: not page._form.isVisible())
+    qtbot.waitUntil(lambda: window.minimumSizeHint().width() <= 900)
+    page._editor.leave()
+    assert page._form.isVisible()
+
+
 def test_a_save_under_way_does_not_lose_what_is_typed_meanwhile(page: ComposePage, qtbot: QtBot, services: Services):
     edit = open_first(page, qtbot)
     draft = page._editor.draft

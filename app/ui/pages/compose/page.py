@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import ClassVar
 
 from PySide6.QtCore import Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from app.core.clock import WallTime
@@ -30,6 +31,7 @@ from app.ui.widgets.empty import EmptyState
 from publishers import registry
 
 _SIDE = 320
+_THREE_COLUMNS = 980  # width of the page
 
 
 class ComposePage(Page):
@@ -320,6 +322,7 @@ class ComposePage(Page):
         self._editor.flush()
         self._middle.setCurrentIndex(0)
         self._side.hide()
+        self._fit()
 
     @Slot(str)
     def _pick(self, draft_id: Id) -> None:
@@ -332,6 +335,15 @@ class ComposePage(Page):
         self._offer_accounts()
         self._middle.setCurrentIndex(1)
         self._side.show()
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """A narrow window has no room for three columns: the brief comes back with the variants."""
+        self._form.setVisible(self._middle.currentIndex() == 0 or self.width() >= _THREE_COLUMNS)
 
     @Slot(object, object)
     def _approve_draft(self, account: Account, when: WallTime | None) -> None:

@@ -198,7 +198,7 @@ def _metrics(views: Views | None, name: str) -> Metrics:
 
 def _read_log(log: Path) -> Views | None:
     try:
-        return count_views(log)
+        views = count_views(log)
     except FileNotFoundError:
         return None  # the web server has not written it yet, or rotates it just now
     except OSError as error:
@@ -207,6 +207,13 @@ def _read_log(log: Path) -> Views | None:
             f"The access log {log} cannot be read; views stay as they were: allow Quarry to read it.",
             detail=str(error),
         ) from error
+    if views.lines and views.malformed == views.lines:
+        raise PublishError(
+            ErrorKind.CONTENT,
+            f"No line of the access log {log} is in combined format; views stay as they were: name another log, or set "
+            "the web server to write that format.",
+        )
+    return views
 
 
 def _answered_path(answers: Mapping[str, str], question: str, word: str) -> Path:

@@ -17,7 +17,7 @@ def published(quarry: Quarry, site: Path, tmp_path: Path) -> str:
     post = quarry.json("post", "publish", quarry.local_post(account))
     [attempt] = post["attempts"]
     seen = f'[24/Nov/2026:12:00:00 +0000] "GET /posts/{attempt["id"]}/ HTTP/1.1" 200 512 "-" "Firefox"'
-    log.write_text("".join(f"192.0.2.{host} - - {seen}\n" for host in (1, 2)))
+    log.write_text("no log line\n" + "".join(f"192.0.2.{host} - - {seen}\n" for host in (1, 2)) + "192.0.2.3 - - [24/")
     with open_services(quarry.data) as opened:
         opened.loop.run(opened.pulls.pull_now([post["publications"][0]["id"]])).result()
     return str(post["id"])
@@ -46,6 +46,18 @@ def test_a_post_s_numbers(quarry: Quarry, published: str) -> None:
         quarry.json("insights", "overview", "--from", "2001-01-01", "--to", "2001-01-31")["comparison"]["now"]["posts"]
         == 0
     )
+
+
+def test_a_log_of_another_kind_is_told_and_the_views_are_kept(quarry: Quarry, published: str, tmp_path: Path) -> None:
+    (tmp_path / "access.log").write_bytes(b"\x00\xff" * 500 + b'\n{"json": "lines"}\n')
+    with open_services(quarry.data) as opened:
+        [publication] = opened.publishing.details(published).result().publications
+        [pulled] = opened.loop.run(opened.pulls.pull_now([publication.id])).result()
+    assert pulled.metrics is None
+    assert "No line of the access log" in pulled.message
+    assert "views stay as they were" in pulled.message
+    [row] = quarry.json("insights", "posts")
+    assert row["metrics"] == {"views": 2}
 
 
 def test_rankings_say_what_is_not_known_yet(quarry: Quarry, published: str) -> None:

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import typer
 
 from app.bootstrap import Services, open_services
-from app.core.errors import WrongUsage
+from app.core.errors import KnownError, WrongUsage
+from app.core.folder import DataFolder, default_data_folder
+from app.secrets.opening import has_vault
 
 
 @dataclass(slots=True)
@@ -56,15 +58,22 @@ _CONTROLS = dict.fromkeys(code for code in (*range(32), *range(127, 160)) if chr
 @contextmanager
 def services(data_dir: Path | None) -> Iterator[Services]:
     """The services over the named (or the usual) data folder; the vault's passphrase is asked at a terminal."""
-    with open_services(data_dir, passphrase=ask_passphrase) as opened:
+    folder = DataFolder(data_dir or default_data_folder())
+    with open_services(folder.root, passphrase=lambda: ask_passphrase(new=not has_vault(folder))) as opened:
         yield opened
 
 
-def ask_passphrase() -> str | None:
-    """From a terminal; None where nobody can be asked."""
+def ask_passphrase(*, new: bool) -> str | None:
+    """From a terminal, a new one twice; None where nobody can be asked."""
     if not sys.stdin.isatty():
         return None
-    return getpass.getpass("Passphrase of the vault: ") or None
+    if not new:
+        return getpass.getpass("Passphrase of the vault: ") or None
+    say("There is no keychain here: secrets go to a vault in the data folder, which a passphrase opens.")
+    passphrase = getpass.getpass("New passphrase: ")
+    if passphrase != getpass.getpass("The same once more: "):
+        raise KnownError("The two passphrases differ: nothing was stored; try again.")
+    return passphrase or None
 
 
 def day(text: str) -> datetime | None:

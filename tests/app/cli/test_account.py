@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.options import ask_passphrase
+from app.core.errors import KnownError
 from tests.app.cli.conftest import Quarry
 from tests.servers.bluesky.pds import Pds
 
@@ -61,6 +63,28 @@ def test_a_server_that_is_down_is_four_and_stores_nothing(quarry: Quarry, vault:
     assert "could not be reached: nothing was stored" in said.err
     assert "abcd" not in said.err + said.out
     assert quarry.json("account", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "new", "answer"), [(["abc"], False, "abc"), ([""], False, None), (["abc", "abc"], True, "abc")]
+)
+def test_a_passphrase_is_asked_at_a_terminal_a_new_one_twice(
+    monkeypatch: pytest.MonkeyPatch, typed: list[str], new: bool, answer: str | None
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: typed.pop(0))
+    assert ask_passphrase(new=new) == answer
+    assert typed == []
+
+
+def test_two_passphrases_that_differ_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["abc", "abd"]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: typed.pop(0))
+    with pytest.raises(KnownError, match="differ: nothing was stored"):
+        ask_passphrase(new=True)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert ask_passphrase(new=True) is None
 
 
 @pytest.mark.server

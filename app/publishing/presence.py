@@ -8,11 +8,15 @@ to another one, could not tell that.
 from __future__ import annotations
 
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from app.core.ids import new_id
+
+_FRESH = 300.0  # seconds
 
 
 class Presence:
@@ -33,14 +37,15 @@ class Presence:
         file = self._file(name)
         if owner == self.owner or host != self._host or not file.is_file():
             return False
-        lock = FileLock(file, thread_local=False)
-        try:
-            with lock.acquire(timeout=0):
-                pass
-        except Timeout:
-            return False
-        file.unlink(missing_ok=True)
-        return True
+        return _is_free(file)
+
+    def sweep(self) -> None:
+        """Remove the files of workers that are dead. Only after their leases were freed: a file that is missing
+        says nothing any more. Fresh files may be about to be locked and are left alone."""
+        for file in self._folder.glob("worker-*.lock"):
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > _FRESH and _is_free(file):
+                    file.unlink(missing_ok=True)
 
     def end(self) -> None:
         """No more work is claimed under this name."""
@@ -49,3 +54,13 @@ class Presence:
 
     def _file(self, name: str) -> Path:
         return self._folder / f"worker-{Path(name).name}.lock"
+
+
+def _is_free(file: Path) -> bool:
+    """Whether nobody holds the lock."""
+    lock = FileLock(file, thread_local=False)
+    try:
+        with lock.acquire(timeout=0):
+            return True
+    except Timeout:
+        return False

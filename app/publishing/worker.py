@@ -57,6 +57,7 @@ class Worker:
         owners = await asyncio.wrap_future(self._tools.store.read(lambda unit: unit.attempts.lease_owners()))
         if dead := [owner for owner in owners if self._presence.is_dead(owner)]:
             await asyncio.wrap_future(self._tools.store.write(lambda unit: unit.attempts.free(dead)))
+        await asyncio.to_thread(self._presence.sweep)
 
     async def _claim(self) -> Attempt | None:
         return await asyncio.wrap_future(self._tools.store.write(lambda unit: unit.attempts.claim(self.owner, LEASE)))

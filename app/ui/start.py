@@ -16,7 +16,8 @@ from app.core.folder import DataFolder, default_data_folder
 from app.ui import icons, theme
 from app.ui.crash import CrashGuard
 from app.ui.instance import SingleInstance
-from app.ui.window import Window, read_ui_file
+from app.ui.ui_file import UiFile
+from app.ui.window import Window
 
 if TYPE_CHECKING:
     from app.bootstrap import Services
@@ -31,7 +32,7 @@ def make_app(choice: theme.Choice = "system") -> QApplication:
     app.setDesktopFileName("quarry")
     if QLocale.system().language() == QLocale.Language.C:  # a bare environment: numbers are grouped all the same
         QLocale.setDefault(QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom))
-    look = theme.Theme(app, choice)
+    look = theme.put_on(app, choice)
     app.setWindowIcon(QIcon(icons.pixmap("quarry", look.tokens.accent, 64)))
     return app
 
@@ -75,9 +76,8 @@ class Start(QObject):
     def __init__(self, folder: DataFolder) -> None:
         super().__init__()
         self._folder = folder
-        ui_file = folder.root / "ui.json"
-        kept = read_ui_file(ui_file).get("theme")
-        self.app = make_app("dark" if kept == "dark" else "light" if kept == "light" else "system")
+        ui_file = UiFile(folder.root / "ui.json")
+        self.app = make_app(ui_file.scheme)
         self.window = Window(ui_file)
         self.services = ServicesThread(folder)
         self.exit_code = 0

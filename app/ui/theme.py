@@ -142,6 +142,15 @@ class Theme(QObject):
         return template.substitute(colors, **paths, radius=f"{RADIUS}px", base=f"{BASE}px", small=f"{SMALL}px")
 
 
+def put_on(app: QApplication, choice: Choice) -> Theme:
+    """The application's theme: made at the first call, chosen again at later ones."""
+    worn = app.property(_PROPERTY)
+    if worn is None:
+        return Theme(app, choice)
+    worn.choose(choice)
+    return cast("Theme", worn)
+
+
 def current() -> Theme:
     """The theme of the running application. Raises LookupError before one was made."""
     app = QGuiApplication.instance()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import shiboken6
-from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -27,15 +26,14 @@ from app.ui.notices import Problem, Remedy
 from app.ui.pages import PAGES
 from app.ui.palette import CommandPalette
 from app.ui.rail import Rail
+from app.ui.ui_file import UiFile
 from app.ui.widgets.basic import GAP, Button, column, label
 from app.ui.widgets.opening import Opening
 from app.ui.widgets.overlay import Banner, Toast
 
 if TYPE_CHECKING:  # what needs the services' modules loads in `begin`: the first paint does not wait for it
-    from app.core.words import Account
     from app.ui.desk import Desk
     from app.ui.page import Page
-    from app.ui.queries import Outlook
 
 NARROW = 1100  # below this width the rail shows icons alone
 _SIZE = (1280, 800)
@@ -48,7 +46,7 @@ class Window(QMainWindow):
 
     _desk: Desk
 
-    def __init__(self, ui_file: Path) -> None:
+    def __init__(self, ui_file: UiFile) -> None:
         """At the place kept in `ui_file`, without content: `begin` gives it some once the services are open."""
         super().__init__()
         self._ui_file = ui_file
@@ -61,10 +59,12 @@ class Window(QMainWindow):
         self.resize(*_SIZE)
         self.setCentralWidget(self.opening)
         self._reported.connect(self._say_report, Qt.ConnectionType.QueuedConnection)
-        self._restore()
+        ui_file.restore(self)
 
     def begin(self, desk: Desk) -> None:
         """Show the pages."""
+        from app.ui.lookout import Lookout
+
         self._desk = desk
         desk.go = self.open
         center = self._lay_out()
@@ -74,7 +74,7 @@ class Window(QMainWindow):
         self.setCentralWidget(center)  # deletes what was shown while it opened
         self._rail.set_narrow(self.width() < NARROW)
         self.open("compose")
-        self._look()
+        Lookout(desk, self._status).look()
 
     # ---- parts -----------------------------------------------------------------------------------
 
@@ -118,8 +118,6 @@ class Window(QMainWindow):
         desk.notices.toast.connect(self._toast.say)
         desk.notices.problem.connect(self._banner.add)
         desk.notices.solved.connect(self._banner.remove)
-        desk.changes.changed.connect(self._changed)
-        desk.notices.settings_changed.connect(self._look)
         for number, entry in enumerate(PAGES, start=1):
             shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
             shortcut.activated.connect(lambda page=entry.id: self.open(page))
@@ -220,37 +218,6 @@ class Window(QMainWindow):
 
     # ---- what is the matter ----------------------------------------------------------------------
 
-    @Slot(str, object)
-    def _changed(self, kind: str, _ids: object) -> None:
-        if kind in {"post", "account"}:
-            self._look()
-
-    @Slot()
-    def _look(self) -> None:
-        self._desk.background.run(self, self._desk.queries.outlook(), self._show_outlook)
-        self._desk.background.run(self, self._desk.queries.default_model(self._desk.settings), self._status.show_model)
-
-    def _show_outlook(self, outlook: Outlook) -> None:
-        from app.core.words import PostState
-
-        self._status.show_outlook(outlook)
-        waiting = outlook.counts.get(PostState.NEEDS_USER, 0) + outlook.counts.get(PostState.FAILED, 0)
-        notices = self._desk.notices
-        if waiting:
-            text = self.tr("One post needs you.") if waiting == 1 else self.tr("{n} posts need you.").format(n=waiting)
-            notices.problem.emit(
-                Problem("posts", text, Remedy(self.tr("Show"), lambda: self.open("posts", "needs")), "warning")
-            )
-        else:
-            notices.solved.emit("posts")
-        if outlook.needing_attention:
-            account: Account = outlook.needing_attention[0]
-            text = account.attention or self.tr("{name} needs you to sign in again.").format(name=account.label)
-            remedy = Remedy(self.tr("Sign in"), lambda: self.open("accounts", account.id))
-            notices.problem.emit(Problem("account", text, remedy, "warning"))
-        else:
-            notices.solved.emit("account")
-
     @Slot()
     def start_scheduler(self) -> None:
         """Publish and measure what is due while the window is open."""
@@ -305,36 +272,14 @@ class Window(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         for page in self._pages.values():
             page.leave()
-        self._save_ui_file()
+        self._ui_file.save(self)
         if self._shown is not None:
             self._desk.close()
         event.accept()
 
-    def _restore(self) -> None:
-        kept = read_ui_file(self._ui_file).get("geometry")
-        if isinstance(kept, str):  # a damaged one restores nothing
-            self.restoreGeometry(QByteArray.fromBase64(kept.encode("ascii", "replace")))
-
-    def _save_ui_file(self) -> None:
-        geometry = bytes(self.saveGeometry().toBase64().data()).decode("ascii")
-        scheme = "dark" if theme.current().dark else "light"
-        try:
-            self._ui_file.write_text(json.dumps({"geometry": geometry, "theme": scheme}), encoding="utf-8")
-        except OSError:
-            _log.warning("the window's place could not be saved", exc_info=True)
-
-
-def read_ui_file(path: Path) -> dict[str, object]:
-    """The window's place and theme as they were left; {} where nothing can be read."""
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
-
 
 def open_window(desk: Desk) -> Window:
     """A window over services that are open already."""
-    window = Window(desk.services.folder.root / "ui.json")
+    window = Window(UiFile(desk.services.folder.root / "ui.json"))
     window.begin(desk)
     return window

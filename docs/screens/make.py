@@ -72,7 +72,7 @@ def _shots(window: object, seeded: object) -> list[tuple[str, Callable[[], objec
 
     def editor() -> None:
         window.open("compose")
-        draft = next(iter(window.page._boards.values())).drafts[0]
+        draft = next(iter(window.page._boards.all.values())).drafts[0]
         window.page._pick(draft.id)
 
     return [

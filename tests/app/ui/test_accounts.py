@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -12,31 +13,30 @@ from pytestqt.qtbot import QtBot
 from app.bootstrap import Services
 from app.ui.pages.accounts.cards import AccountCard
 from app.ui.pages.accounts.page import AccountsPage
-from app.ui.window import Window
 from publishers import registry
 from tests.app.ui import demo
 from tests.app.ui.conftest import empty
 
 
 @pytest.fixture
-def page(window: Window, qtbot: QtBot) -> AccountsPage:
+def page(window: Any, qtbot: QtBot) -> AccountsPage:
     window.open("accounts")
     page = window.page
     assert isinstance(page, AccountsPage)
     return page
 
 
-def cards(page: AccountsPage) -> list[AccountCard]:
+def cards(page: Any) -> list[AccountCard]:
     return [card for card in page._accounts.cards if isinstance(card, AccountCard)]
 
 
-def press(page: AccountsPage, qtbot: QtBot, button) -> None:
+def press(page: Any, qtbot: QtBot, button) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
 @empty
 def test_the_first_account_can_be_a_folder_on_this_computer(
-    page: AccountsPage, window: Window, qtbot: QtBot, services: Services, tmp_path: Path
+    page: Any, window: Any, qtbot: QtBot, services: Services, tmp_path: Path
 ):
     qtbot.waitUntil(page._first.isVisible)
     press(page, qtbot, page._begin)
@@ -53,7 +53,7 @@ def test_the_first_account_can_be_a_folder_on_this_computer(
 
 
 @pytest.mark.parametrize("platform", registry.platform_ids())
-def test_the_form_asks_what_the_platform_asks(page: AccountsPage, qtbot: QtBot, platform: str):
+def test_the_form_asks_what_the_platform_asks(page: Any, qtbot: QtBot, platform: str):
     page.show_item(platform)
     questions = registry.get(platform).capabilities.questions
     assert list(page._form._fields) == [question.id for question in questions]
@@ -64,7 +64,7 @@ def test_the_form_asks_what_the_platform_asks(page: AccountsPage, qtbot: QtBot, 
         assert (edit.echoMode() == QLineEdit.EchoMode.Password) == question.secret
 
 
-def test_a_missing_answer_is_said_in_the_form_and_what_was_typed_stays(page: AccountsPage, qtbot: QtBot):
+def test_a_missing_answer_is_said_in_the_form_and_what_was_typed_stays(page: Any, qtbot: QtBot):
     page.show_item("bluesky")
     form = page._form
     form._fields["identifier"].setText("slowloaf.bsky.social")
@@ -74,15 +74,13 @@ def test_a_missing_answer_is_said_in_the_form_and_what_was_typed_stays(page: Acc
     assert form._connect.isEnabled()
 
 
-def test_the_redirect_address_to_register_is_shown(page: AccountsPage, qtbot: QtBot):
+def test_the_redirect_address_to_register_is_shown(page: Any, qtbot: QtBot):
     page.show_item("x")
     qtbot.waitUntil(page._form._redirect.isVisible)
     assert "http://127.0.0.1:" in page._form._redirect.text()
 
 
-def test_an_account_is_removed_at_the_second_press(
-    page: AccountsPage, baker: demo.Demo, qtbot: QtBot, services: Services
-):
+def test_an_account_is_removed_at_the_second_press(page: Any, baker: demo.Demo, qtbot: QtBot, services: Services):
     qtbot.waitUntil(lambda: len(cards(page)) == 3)
     [card] = [one for one in cards(page) if one.account.platform == "local"]
     press(page, qtbot, card._remove)

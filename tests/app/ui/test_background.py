@@ -59,7 +59,8 @@ def test_a_result_that_is_there_already_still_comes_later(background: Background
 
 def test_an_error_goes_to_its_own_handler_or_the_window_s(background: Background, told: list[object], qtbot: QtBot):
     first, second = Future[int](), Future[int]()
-    owner, own = QObject(), []
+    owner = QObject()
+    own: list[BaseException] = []
     background.run(owner, first, on_error=own.append)
     background.run(owner, second)
     problem, other = ValueError("one"), ValueError("two")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,13 @@ from app.core.clock import WallTime
 from app.core.words import Post, PostState
 from app.ui.pages.calendar.model import CARD_MINUTES, MIME, Place, monday_of, places
 from app.ui.pages.calendar.page import CalendarPage
-from app.ui.window import Window
 from tests.app.ui import demo
 
 MONDAY = date(2026, 11, 23)
 
 
 @pytest.fixture
-def page(window: Window, qtbot: QtBot) -> CalendarPage:
+def page(window: Any, qtbot: QtBot) -> CalendarPage:
     window.open("calendar")
     page = window.page
     assert isinstance(page, CalendarPage)
@@ -35,22 +35,22 @@ def stored(services: Services, post: Post) -> Post:
     return services.publishing.get(post.id).result()
 
 
-def choose(page: CalendarPage, post: Post) -> None:
+def choose(page: Any, post: Post) -> None:
     page._view.setCurrentIndex(page._week.index(page._week.row_of(post.id), 0))
 
 
-def drag_to(page: CalendarPage, post: Post, when: datetime) -> bool:
+def drag_to(page: Any, post: Post, when: datetime) -> bool:
     """Drag over the grid and drop where `when` is; whether the grid would take it there."""
     view = page._view
-    day = (when.date() - page._week.monday).days
-    x = 56 + (day + 0.5) * view._day_width()
-    y = 48 + (when.hour * 60 + when.minute) - view.verticalOffset()
+    grid = view._grid()
+    there = grid.card(grid.place_of(when))
+    x, y = there.center().x(), there.top()
     data = QMimeData()
     data.setData(MIME, post.id.encode())
     action, no_key = Qt.DropAction.MoveAction, Qt.KeyboardModifier.NoModifier
     # A drop event for the move, too: Qt 6.12 calls the move event's constructor deprecated and offers no other.
     over = QDropEvent(QPointF(x, y), action, data, Qt.MouseButton.LeftButton, no_key, QEvent.Type.DragMove)
-    view.dragMoveEvent(over)  # type: ignore[arg-type]
+    view.dragMoveEvent(over)
     if over.isAccepted():
         view.dropEvent(QDropEvent(QPointF(x, y), action, data, Qt.MouseButton.LeftButton, no_key))
     return over.isAccepted()
@@ -87,7 +87,7 @@ def test_a_week_begins_on_monday():
 # ---- the page ------------------------------------------------------------------------------------
 
 
-def test_posts_stand_at_their_wall_clock_time(page: CalendarPage, baker: demo.Demo):
+def test_posts_stand_at_their_wall_clock_time(page: Any, baker: demo.Demo):
     first = baker.planned[0]
     place = page._week.places[page._week.row_of(first.id)]
     assert (place.day, place.minute) == (1, 14 * 60)
@@ -99,7 +99,7 @@ def test_posts_stand_at_their_wall_clock_time(page: CalendarPage, baker: demo.De
 
 
 def test_dragging_a_post_schedules_it_there_and_undo_takes_it_back(
-    page: CalendarPage, baker: demo.Demo, qtbot: QtBot, services: Services
+    page: Any, baker: demo.Demo, qtbot: QtBot, services: Services
 ):
     post = baker.planned[0]
     assert drag_to(page, post, datetime(2026, 11, 26, 10, 15))
@@ -112,9 +112,7 @@ def test_dragging_a_post_schedules_it_there_and_undo_takes_it_back(
     qtbot.waitUntil(lambda: stored(services, post).wall_time == moved)
 
 
-def test_a_post_without_a_time_gets_one_by_drag_and_loses_it_by_undo(
-    page: CalendarPage, qtbot: QtBot, services: Services
-):
+def test_a_post_without_a_time_gets_one_by_drag_and_loses_it_by_undo(page: Any, qtbot: QtBot, services: Services):
     post = page._tray.posts[0]
     assert drag_to(page, post, datetime(2026, 11, 25, 8, 0))
     qtbot.waitUntil(lambda: stored(services, post).state is PostState.SCHEDULED)
@@ -125,7 +123,7 @@ def test_a_post_without_a_time_gets_one_by_drag_and_loses_it_by_undo(
     qtbot.waitUntil(lambda: len(page._tray.posts) == 2)
 
 
-def test_a_post_dragged_to_the_tray_waits_again(page: CalendarPage, baker: demo.Demo, qtbot: QtBot, services: Services):
+def test_a_post_dragged_to_the_tray_waits_again(page: Any, baker: demo.Demo, qtbot: QtBot, services: Services):
     page._tray_view.dropped.emit(baker.planned[0].id)
     qtbot.waitUntil(lambda: stored(services, baker.planned[0]).state is PostState.APPROVED)
 
@@ -139,7 +137,7 @@ def test_a_post_dragged_to_the_tray_waits_again(page: CalendarPage, baker: demo.
     ],
 )
 def test_alt_and_arrows_move_the_chosen_post(
-    page: CalendarPage, baker: demo.Demo, qtbot: QtBot, services: Services, key: Qt.Key, wall: datetime
+    page: Any, baker: demo.Demo, qtbot: QtBot, services: Services, key: Qt.Key, wall: datetime
 ):
     choose(page, baker.planned[0])
     qtbot.keyClick(page._view, key, Qt.KeyboardModifier.AltModifier)
@@ -147,7 +145,7 @@ def test_alt_and_arrows_move_the_chosen_post(
     qtbot.waitUntil(lambda: page._view.currentIndex().row() == page._week.row_of(baker.planned[0].id))
 
 
-def test_the_past_takes_no_post(page: CalendarPage, baker: demo.Demo, window: Window, services: Services, qtbot: QtBot):
+def test_the_past_takes_no_post(page: Any, baker: demo.Demo, window: Any, services: Services, qtbot: QtBot):
     assert not drag_to(page, baker.planned[0], datetime(2026, 11, 23, 10, 0))
     choose(page, baker.planned[0])
     qtbot.keyClick(page._view, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
@@ -156,7 +154,7 @@ def test_the_past_takes_no_post(page: CalendarPage, baker: demo.Demo, window: Wi
 
 
 def test_a_move_of_a_post_that_changed_elsewhere_is_refused(
-    page: CalendarPage, baker: demo.Demo, window: Window, qtbot: QtBot, services: Services
+    page: Any, baker: demo.Demo, window: Any, qtbot: QtBot, services: Services
 ):
     post = baker.planned[0]
     elsewhere = WallTime(datetime(2026, 11, 28, 9), demo.ZONE)
@@ -168,9 +166,7 @@ def test_a_move_of_a_post_that_changed_elsewhere_is_refused(
     assert stored(services, post).wall_time == elsewhere
 
 
-def test_delete_cancels_and_undo_brings_the_time_back(
-    page: CalendarPage, baker: demo.Demo, qtbot: QtBot, services: Services
-):
+def test_delete_cancels_and_undo_brings_the_time_back(page: Any, baker: demo.Demo, qtbot: QtBot, services: Services):
     choose(page, baker.planned[1])
     qtbot.keyClick(page._view, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: stored(services, baker.planned[1]).state is PostState.CANCELED)
@@ -179,7 +175,7 @@ def test_delete_cancels_and_undo_brings_the_time_back(
     qtbot.waitUntil(lambda: stored(services, baker.planned[1]).wall_time == baker.planned[1].wall_time)
 
 
-def test_arrows_walk_through_the_week(page: CalendarPage, qtbot: QtBot):
+def test_arrows_walk_through_the_week(page: Any, qtbot: QtBot):
     view = page._view
     qtbot.keyClick(view, Qt.Key.Key_Home)
     seen = [view.currentIndex().row()]
@@ -192,7 +188,7 @@ def test_arrows_walk_through_the_week(page: CalendarPage, qtbot: QtBot):
     assert page._week.places[view.currentIndex().row()].day == 1
 
 
-def test_other_weeks_and_back(page: CalendarPage, qtbot: QtBot):
+def test_other_weeks_and_back(page: Any, qtbot: QtBot):
     page._after.click()
     assert page._dates.text() == "30 November – 6 December 2026" or page._dates.text().startswith("30 Nov")
     qtbot.waitUntil(lambda: page._week.posts == [])
@@ -200,15 +196,13 @@ def test_other_weeks_and_back(page: CalendarPage, qtbot: QtBot):
     qtbot.waitUntil(lambda: len(page._week.posts) > 5)
 
 
-def test_a_change_made_elsewhere_redraws_the_week(
-    page: CalendarPage, baker: demo.Demo, qtbot: QtBot, services: Services
-):
+def test_a_change_made_elsewhere_redraws_the_week(page: Any, baker: demo.Demo, qtbot: QtBot, services: Services):
     when = WallTime(datetime(2026, 11, 29, 20, 0), demo.ZONE)
     services.publishing.schedule(baker.planned[2].id, when).result()
     qtbot.waitUntil(lambda: page._week.places[page._week.row_of(baker.planned[2].id)] == Place(6, 20 * 60))
 
 
-def test_a_tray_post_is_scheduled_with_the_keyboard(page: CalendarPage, qtbot: QtBot, services: Services):
+def test_a_tray_post_is_scheduled_with_the_keyboard(page: Any, qtbot: QtBot, services: Services):
     post = page._tray.posts[0]
     page._tray_view.setCurrentIndex(page._tray.index(0, 0))
     page._tray_view.activated.emit(page._tray.index(0, 0))  # Enter, or a double click

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -16,47 +17,46 @@ from app.drafting.events import GenerationEnded, VariantDrafted, VariantStarted,
 from app.ui.desk import Desk, make_desk
 from app.ui.pages.compose.page import ComposePage
 from app.ui.pages.compose.variants import VariantCard
-from app.ui.window import Window
 from publishers.api import Content
 from tests.app.ui import demo
 from tests.app.ui.conftest import empty, flush_deletions
 
 
 @pytest.fixture
-def page(window: Window, qtbot: QtBot) -> ComposePage:
+def page(window: Any, qtbot: QtBot) -> ComposePage:
     page = window.page
     assert isinstance(page, ComposePage)
     return page
 
 
-def cards(page: ComposePage) -> list[VariantCard]:
-    return page._boards_stack.currentWidget().findChildren(VariantCard)
+def cards(page: Any) -> list[Any]:
+    return page._boards._stack.currentWidget().findChildren(VariantCard)
 
 
-def open_first(page: ComposePage, qtbot: QtBot) -> QPlainTextEdit:
-    qtbot.waitUntil(lambda: bool(page._boards) and all(card.draft for card in cards(page)))
+def open_first(page: Any, qtbot: QtBot) -> QPlainTextEdit:
+    qtbot.waitUntil(lambda: bool(page._boards.all) and all(card.draft for card in cards(page)))
     qtbot.mouseClick(cards(page)[0], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page._editor.draft is not None)
     return page._editor._edit
 
 
-def test_the_latest_brief_and_its_variants_come_back(page: ComposePage, baker: demo.Demo, qtbot: QtBot):
-    qtbot.waitUntil(lambda: len(page._boards) == 2)
+def test_the_latest_brief_and_its_variants_come_back(page: Any, baker: demo.Demo, qtbot: QtBot):
+    qtbot.waitUntil(lambda: len(page._boards.all) == 2)
     assert page._form.brief().topic == baker.brief.topic
     assert [card.draft.text for card in cards(page)] == list(demo.VARIANTS)
-    assert page._tabs.tabText(1) == "X"
+    assert page._boards._tabs.tabText(1) == "X"
     assert "58 tok/s" in cards(page)[0]._facts.text()
 
 
-def test_events_of_drafting_stream_into_cards(page: ComposePage, baker: demo.Demo, qtbot: QtBot, services: Services):
-    qtbot.waitUntil(lambda: len(page._boards) == 2)
+def test_events_of_drafting_stream_into_cards(page: Any, baker: demo.Demo, qtbot: QtBot, services: Services):
+    qtbot.waitUntil(lambda: len(page._boards.all) == 2)
     written = services.store.read(lambda unit: unit.drafts.listed(generation_id=baker.generation.id)).result()
     [draft] = [one for one in written if one.variant == 0]
     generation = Generation(new_id(), baker.brief.id, demo.BLUESKY, 2, "", "post@1", {}, 1)
-    page._channel_of[generation.id] = demo.BLUESKY
+    page._runs.expect(generation)
     page._board(demo.BLUESKY).expect(generation, {})
     first, second = cards(page)[3:]
-    hear = page.desk.background.listener(page, page.hear)
+    hear = page.desk.background.listener(page, page._runs.hear)
     hear(VariantStarted(generation.id, 0, "granite"))
     hear(VariantText(generation.id, 0, "Rye keeps"))
     hear(VariantText(generation.id, 0, "Rye keeps longer"))
@@ -70,7 +70,7 @@ def test_events_of_drafting_stream_into_cards(page: ComposePage, baker: demo.Dem
     assert first._state.text() == "Ready"
 
 
-def test_what_is_typed_into_a_draft_becomes_a_revision(page: ComposePage, qtbot: QtBot, services: Services):
+def test_what_is_typed_into_a_draft_becomes_a_revision(page: Any, qtbot: QtBot, services: Services):
     edit = open_first(page, qtbot)
     draft = page._editor.draft
     page._editor._autosave._timer.setInterval(20)
@@ -83,7 +83,7 @@ def test_what_is_typed_into_a_draft_becomes_a_revision(page: ComposePage, qtbot:
     assert "More." in page._preview._parts.itemAt(0).widget().text()
 
 
-def test_a_narrow_window_gives_the_editor_the_brief_s_room(page: ComposePage, window: Window, qtbot: QtBot):
+def test_a_narrow_window_gives_the_editor_the_brief_s_room(page: Any, window: Any, qtbot: QtBot):
     open_first(page, qtbot)
     assert page._form.isVisible()
     window.resize(900, 600)
@@ -93,7 +93,7 @@ def test_a_narrow_window_gives_the_editor_the_brief_s_room(page: ComposePage, wi
     assert page._form.isVisible()
 
 
-def test_a_save_under_way_does_not_lose_what_is_typed_meanwhile(page: ComposePage, qtbot: QtBot, services: Services):
+def test_a_save_under_way_does_not_lose_what_is_typed_meanwhile(page: Any, qtbot: QtBot, services: Services):
     edit = open_first(page, qtbot)
     draft = page._editor.draft
     page._editor._autosave._timer.setInterval(10)
@@ -108,7 +108,7 @@ def test_a_save_under_way_does_not_lose_what_is_typed_meanwhile(page: ComposePag
     qtbot.waitUntil(lambda: stored() == f"{draft.text} One. Two.")
 
 
-def test_a_text_over_the_limit_is_marked_and_cannot_be_approved(page: ComposePage, qtbot: QtBot):
+def test_a_text_over_the_limit_is_marked_and_cannot_be_approved(page: Any, qtbot: QtBot):
     edit = open_first(page, qtbot)
     qtbot.waitUntil(page._approve._approve.isEnabled)
     qtbot.keyClicks(edit, " This goes on. And on it goes until it is too long for Bluesky.")
@@ -124,7 +124,7 @@ def test_a_text_over_the_limit_is_marked_and_cannot_be_approved(page: ComposePag
     assert "too long" in edit.toPlainText()
 
 
-def test_approving_with_a_time_schedules_the_post(page: ComposePage, qtbot: QtBot, services: Services):
+def test_approving_with_a_time_schedules_the_post(page: Any, qtbot: QtBot, services: Services):
     open_first(page, qtbot)
     draft = page._editor.draft
     panel = page._approve
@@ -133,16 +133,17 @@ def test_approving_with_a_time_schedules_the_post(page: ComposePage, qtbot: QtBo
     panel._timed.click()
     assert panel._approve.accessibleName() == "Approve and schedule"
     qtbot.mouseClick(panel._approve, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: page._middle.currentIndex() == 0)
+    qtbot.waitUntil(lambda: not page._boards.editing)
     [post] = services.store.read(lambda unit: unit.posts.listed(draft_id=draft.id)).result()
     assert post.state is PostState.SCHEDULED
+    assert post.wall_time
     assert post.wall_time.local.isoformat() == "2026-11-24T13:00:00"  # the next full hour, 11:40 on the wall
     assert post.wall_time.zone == demo.ZONE
     stored = services.store.read(lambda unit: unit.drafts.get(draft.id)).result()
     assert stored.state is DraftState.APPROVED
 
 
-def test_a_discarded_draft_comes_back_with_undo(page: ComposePage, window: Window, qtbot: QtBot, services: Services):
+def test_a_discarded_draft_comes_back_with_undo(page: Any, window: Any, qtbot: QtBot, services: Services):
     open_first(page, qtbot)
     draft = page._editor.draft
 
@@ -156,13 +157,13 @@ def test_a_discarded_draft_comes_back_with_undo(page: ComposePage, window: Windo
 
 
 @empty
-def test_the_first_run_needs_no_account(page: ComposePage, window: Window, qtbot: QtBot, services: Services):
+def test_the_first_run_needs_no_account(page: Any, window: Any, qtbot: QtBot, services: Services):
     assert page._content.currentWidget() is page._empty
     by_hand = Brief(new_id(), "Rye", channels=(demo.SITE,))
     services.store.write(lambda unit: unit.briefs.add(by_hand)).result()
     draft = services.drafting.write_by_hand(Content.plain("Rye keeps."), demo.SITE, by_hand.id).result()
     page.show_item(by_hand.id)
-    qtbot.waitUntil(lambda: bool(page._boards))
+    qtbot.waitUntil(lambda: bool(page._boards.all))
     page._pick(draft.id)
     qtbot.waitUntil(page._approve._connect.isVisible)
     assert not page._approve._approve.isEnabled()
@@ -173,7 +174,7 @@ def test_the_first_run_needs_no_account(page: ComposePage, window: Window, qtbot
 
 @empty
 def test_a_brief_is_saved_while_it_is_typed_and_stands_there_after_a_restart(
-    desk: Desk, window: Window, qtbot: QtBot, services: Services
+    desk: Desk, window: Any, qtbot: QtBot, services: Services
 ):
     page = window.page
     page._autosave._timer.setInterval(20)
@@ -196,7 +197,7 @@ def test_a_brief_is_saved_while_it_is_typed_and_stands_there_after_a_restart(
 
 
 @empty
-def test_a_brief_without_topic_or_channel_is_refused_in_words(page: ComposePage, qtbot: QtBot):
+def test_a_brief_without_topic_or_channel_is_refused_in_words(page: Any, qtbot: QtBot):
     qtbot.mouseClick(page._form._draft, Qt.MouseButton.LeftButton)
     assert page._form._error.text() == "Say what the post is about."
     page._form._topic.setPlainText("Rye")
@@ -207,7 +208,7 @@ def test_a_brief_without_topic_or_channel_is_refused_in_words(page: ComposePage,
 
 
 @empty
-def test_drafting_without_a_model_says_what_to_do(page: ComposePage, window: Window, qtbot: QtBot):
+def test_drafting_without_a_model_says_what_to_do(page: Any, window: Any, qtbot: QtBot):
     page._form._topic.setPlainText("Rye")
     qtbot.keyClick(page._form._topic, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(window._banner.isVisible)
@@ -218,14 +219,14 @@ def test_drafting_without_a_model_says_what_to_do(page: ComposePage, window: Win
 
 @empty
 def test_the_starter_model_writes_into_the_cards(
-    page: ComposePage, qtbot: QtBot, services: Services, starter_model: Path, tmp_path: Path
+    page: Any, qtbot: QtBot, services: Services, starter_model: Path, tmp_path: Path
 ):
     (tmp_path / "models" / starter_model.name).symlink_to(starter_model)
     form = page._form
     form.show_brief(Brief(new_id(), "Why rye bread keeps longer", length=Length.SHORT, channels=(demo.X,)))
     form._variants.setValue(1)
     form.press()
-    qtbot.waitUntil(lambda: bool(page._boards) and cards(page)[0].draft is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: bool(page._boards.all) and cards(page)[0].draft is not None, timeout=60_000)
     draft = cards(page)[0].draft
     assert draft.provenance.model == starter_model.stem
     assert draft.text

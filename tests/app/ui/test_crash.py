@@ -6,23 +6,23 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 
 from app.core.errors import KnownError
 from app.ui.crash import CrashGuard, write_report
-from app.ui.window import Window
 from tests.logged import ExpectedLog
 
 
 @pytest.fixture
-def told() -> list[object]:
+def told() -> list[Any]:
     return []
 
 
 @pytest.fixture
-def guard(tmp_path: Path, told: list[object]) -> Iterator[CrashGuard]:
+def guard(tmp_path: Path, told: list[Any]) -> Iterator[CrashGuard]:
     made = CrashGuard(tmp_path, told.append, told.append)
     before = sys.excepthook
     made.install()
@@ -47,7 +47,7 @@ def test_a_report_holds_the_traceback_and_twenty_are_kept(tmp_path: Path):
     assert "in raised" in reports[-1].read_text()
 
 
-def test_an_error_nobody_caught_is_reported(guard: CrashGuard, told: list[object], expected_log: ExpectedLog):
+def test_an_error_nobody_caught_is_reported(guard: CrashGuard, told: list[Any], expected_log: ExpectedLog):
     expected_log("unexpected error")
     error = raised(ZeroDivisionError("in a slot"))
     sys.excepthook(type(error), error, error.__traceback__)
@@ -56,7 +56,7 @@ def test_an_error_nobody_caught_is_reported(guard: CrashGuard, told: list[object
     assert "in a slot" in path.read_text()
 
 
-def test_a_thread_s_error_is_reported(guard: CrashGuard, told: list[object], expected_log: ExpectedLog):
+def test_a_thread_s_error_is_reported(guard: CrashGuard, told: list[Any], expected_log: ExpectedLog):
     expected_log("unexpected error")
     thread = threading.Thread(target=lambda: 1 / 0)
     thread.start()
@@ -64,7 +64,7 @@ def test_a_thread_s_error_is_reported(guard: CrashGuard, told: list[object], exp
     assert "ZeroDivisionError" in told[0].read_text()
 
 
-def test_a_known_error_is_said_and_needs_no_report(guard: CrashGuard, told: list[object], tmp_path: Path):
+def test_a_known_error_is_said_and_needs_no_report(guard: CrashGuard, told: list[Any], tmp_path: Path):
     error = raised(KnownError("The disk is full."))
     sys.excepthook(type(error), error, error.__traceback__)
     assert told == [error]
@@ -79,7 +79,7 @@ def test_faults_of_c_code_have_a_file(guard: CrashGuard, tmp_path: Path):
 
 
 def test_no_place_for_a_report_is_said_too(
-    guard: CrashGuard, told: list[object], tmp_path: Path, expected_log: ExpectedLog
+    guard: CrashGuard, told: list[Any], tmp_path: Path, expected_log: ExpectedLog
 ):
     expected_log("unexpected error")
     expected_log("no crash report")
@@ -88,7 +88,7 @@ def test_no_place_for_a_report_is_said_too(
     assert told == [None]
 
 
-def test_the_window_says_it_from_any_thread(window: Window, tmp_path: Path, qtbot: QtBot):
+def test_the_window_says_it_from_any_thread(window: Any, tmp_path: Path, qtbot: QtBot):
     thread = threading.Thread(target=lambda: window.report(tmp_path / "crash-1.txt"))
     thread.start()
     thread.join()

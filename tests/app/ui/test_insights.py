@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.bootstrap import Services
 from app.ui.pages.insights.board import IntervalBar
 from app.ui.pages.insights.page import InsightsPage
-from app.ui.window import Window
 from tests.app.ui import demo
 from tests.app.ui.conftest import empty
 
 
-def opened(window: Window, qtbot: QtBot) -> InsightsPage:
+def opened(window: Any, qtbot: QtBot) -> InsightsPage:
     window.open("insights")
     page = window.page
     assert isinstance(page, InsightsPage)
     return page
 
 
-def test_tiles_tell_the_period_its_change_and_n(window: Window, qtbot: QtBot, services: Services):
+def test_tiles_tell_the_period_its_change_and_n(window: Any, qtbot: QtBot, services: Services):
     page = opened(window, qtbot)
     qtbot.waitUntil(lambda: page._tiles["posts"]._value.text() == "10")
     assert page._tiles["views"]._note.text() == "8 posts tell it"  # Bluesky tells no views
@@ -30,7 +31,7 @@ def test_tiles_tell_the_period_its_change_and_n(window: Window, qtbot: QtBot, se
     qtbot.waitUntil(lambda: page._tiles["posts"]._value.text() == "3")
 
 
-def test_models_are_ranked_with_intervals_and_the_chart_has_words(window: Window, qtbot: QtBot):
+def test_models_are_ranked_with_intervals_and_the_chart_has_words(window: Any, qtbot: QtBot):
     page = opened(window, qtbot)
     qtbot.waitUntil(lambda: len(page._models.findChildren(IntervalBar)) == 2)
     said = [found.text() for found in page._models.findChildren(QLabel)]
@@ -43,13 +44,13 @@ def test_models_are_ranked_with_intervals_and_the_chart_has_words(window: Window
 
 
 @empty
-def test_without_results_the_page_teaches(window: Window, qtbot: QtBot):
+def test_without_results_the_page_teaches(window: Any, qtbot: QtBot):
     page = opened(window, qtbot)
     qtbot.waitUntil(lambda: page._stack.currentWidget() is page._empty)
 
 
 @empty
-def test_few_results_are_called_not_enough(window: Window, qtbot: QtBot, services: Services):
+def test_few_results_are_called_not_enough(window: Any, qtbot: QtBot, services: Services):
     def add(unit):
         account = demo._account(unit, "local", "one", "one.example", "One", "file:")
         for number in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
@@ -11,7 +12,6 @@ from app.core.settings import load_settings
 from app.ui import theme
 from app.ui.pages.models.cards import InstalledCard, OfferCard
 from app.ui.widgets.basic import Button
-from app.ui.window import Window
 from tests.app.ui.conftest import empty
 
 
@@ -22,7 +22,7 @@ def press(root, name: str) -> None:
 
 
 @empty
-def test_a_model_file_is_imported_chosen_and_removed(window: Window, qtbot: QtBot, tmp_path: Path, data: Path):
+def test_a_model_file_is_imported_chosen_and_removed(window: Any, qtbot: QtBot, tmp_path: Path, data: Path):
     window.open("models")
     page = window.page
     qtbot.waitUntil(page._none.isVisible)
@@ -39,7 +39,7 @@ def test_a_model_file_is_imported_chosen_and_removed(window: Window, qtbot: QtBo
 
 
 @empty
-def test_a_file_that_is_no_model_is_refused_in_words(window: Window, qtbot: QtBot, tmp_path: Path):
+def test_a_file_that_is_no_model_is_refused_in_words(window: Any, qtbot: QtBot, tmp_path: Path):
     window.open("models")
     (tmp_path / "notes.gguf").write_text("Shopping list")
     window.page.import_file(str(tmp_path / "notes.gguf"))
@@ -48,7 +48,7 @@ def test_a_file_that_is_no_model_is_refused_in_words(window: Window, qtbot: QtBo
 
 
 @empty
-def test_granite_is_recommended_first_with_size_and_fit(window: Window, qtbot: QtBot):
+def test_granite_is_recommended_first_with_size_and_fit(window: Any, qtbot: QtBot):
     window.open("models")
     page = window.page
     qtbot.waitUntil(lambda: bool(page._offers.cards))
@@ -60,7 +60,7 @@ def test_granite_is_recommended_first_with_size_and_fit(window: Window, qtbot: Q
     assert any(text.endswith("to download") for text in said)
 
 
-def test_choosing_a_theme_is_seen_at_once_and_kept(window: Window, qtbot: QtBot, data: Path):
+def test_choosing_a_theme_is_seen_at_once_and_kept(window: Any, qtbot: QtBot, data: Path):
     window.open("settings")
     press(window.page, "Theme: Dark")
     try:
@@ -70,7 +70,7 @@ def test_choosing_a_theme_is_seen_at_once_and_kept(window: Window, qtbot: QtBot,
         theme.current().choose("light")
 
 
-def test_another_zone_moves_the_calendar(window: Window, qtbot: QtBot, data: Path):
+def test_another_zone_moves_the_calendar(window: Any, qtbot: QtBot, data: Path):
     window.open("calendar")
     calendar = window.page
     window.open("settings")
@@ -83,7 +83,7 @@ def test_another_zone_moves_the_calendar(window: Window, qtbot: QtBot, data: Pat
     qtbot.waitUntil(lambda: any(place.minute == 8 * 60 for place in calendar._week.places))  # 14:00 in Berlin
 
 
-def test_an_address_that_is_none_is_refused_and_the_old_one_stays(window: Window, qtbot: QtBot, data: Path):
+def test_an_address_that_is_none_is_refused_and_the_old_one_stays(window: Any, qtbot: QtBot, data: Path):
     window.open("settings")
     page = window.page
     page._endpoint.setFocus()

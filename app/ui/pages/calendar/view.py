@@ -27,11 +27,9 @@ from PySide6.QtGui import (
     QDragLeaveEvent,
     QDragMoveEvent,
     QDropEvent,
-    QFont,
     QKeyEvent,
     QPainter,
     QPaintEvent,
-    QPen,
     QPixmap,
     QRegion,
     QResizeEvent,
@@ -42,17 +40,14 @@ from app.core.clock import Clock, load_zone
 from app.core.ids import Id
 from app.ui import say, theme
 from app.ui.pages.calendar.cards import paint_card
-from app.ui.pages.calendar.model import CARD_MINUTES, DAYS, MIME, MOVABLE, Index, WeekModel
+from app.ui.pages.calendar.grid import HEADER, HOUR, SNAP, Grid, paint_days, paint_ghost, paint_hours, paint_now
+from app.ui.pages.calendar.model import MIME, MOVABLE, Index, WeekModel
 
-HOUR = 60  # pixels
-_GUTTER = 56  # hours, left
-_HEADER = 48  # days, on top
-_SNAP = 15  # minutes
 _FIRST_HOUR = 7  # shown at the top at first
 _MINUTE = 60_000  # ms
 _STEPS = {
-    Qt.Key.Key_Up: timedelta(minutes=-_SNAP),
-    Qt.Key.Key_Down: timedelta(minutes=_SNAP),
+    Qt.Key.Key_Up: timedelta(minutes=-SNAP),
+    Qt.Key.Key_Down: timedelta(minutes=SNAP),
     Qt.Key.Key_Left: timedelta(days=-1),
     Qt.Key.Key_Right: timedelta(days=1),
 }
@@ -87,20 +82,17 @@ class WeekView(QAbstractItemView):
 
     # ---- geometry --------------------------------------------------------------------------------
 
-    def _day_width(self) -> float:
-        return (self.viewport().width() - _GUTTER) / DAYS
+    def _grid(self) -> Grid:
+        port = self.viewport()
+        return Grid(self._week.monday, port.width(), port.height(), self.verticalOffset())
 
     def visualRect(self, index: Index) -> QRect:
         if not index.isValid() or index.row() >= len(self._week.places):
             return QRect()
-        place = self._week.places[index.row()]
-        width = (self._day_width() - 4) / place.lanes
-        left = _GUTTER + place.day * self._day_width() + 2 + place.lane * width
-        top = _HEADER + place.minute * HOUR / 60 - self.verticalOffset()
-        return QRectF(left, top, width - 1, CARD_MINUTES * HOUR / 60).toRect()
+        return self._grid().card(self._week.places[index.row()]).toRect()
 
     def indexAt(self, point: QPoint) -> QModelIndex:
-        if point.y() < _HEADER:
+        if point.y() < HEADER:
             return QModelIndex()
         for row in reversed(range(len(self._week.posts))):
             index = self._week.index(row, 0)
@@ -110,17 +102,13 @@ class WeekView(QAbstractItemView):
 
     def time_at(self, point: QPoint) -> datetime:
         """The wall-clock time under a point, on the quarter hour."""
-        day = int((point.x() - _GUTTER) / self._day_width())
-        minutes = (point.y() - _HEADER + self.verticalOffset()) * 60 / HOUR
-        snapped = round(minutes / _SNAP) * _SNAP
-        midnight = datetime.combine(self._week.monday, datetime.min.time())
-        return midnight + timedelta(days=max(0, min(day, DAYS - 1)), minutes=max(0, min(snapped, 24 * 60 - _SNAP)))
+        return self._grid().time_at(point)
 
     def scrollTo(self, index: Index, _hint: object = None) -> None:
         rect = self.visualRect(index)
         bar = self.verticalScrollBar()
-        if rect.top() < _HEADER:
-            bar.setValue(bar.value() + rect.top() - _HEADER - HOUR // 2)
+        if rect.top() < HEADER:
+            bar.setValue(bar.value() + rect.top() - HEADER - HOUR // 2)
         elif rect.bottom() > self.viewport().height():
             bar.setValue(bar.value() + rect.bottom() - self.viewport().height() + HOUR // 2)
 
@@ -146,7 +134,7 @@ class WeekView(QAbstractItemView):
     def updateGeometries(self) -> None:
         super().updateGeometries()
         bar = self.verticalScrollBar()
-        bar.setRange(0, max(0, _HEADER + 24 * HOUR + 8 - self.viewport().height()))
+        bar.setRange(0, max(0, HEADER + 24 * HOUR + 8 - self.viewport().height()))
         bar.setPageStep(self.viewport().height())
         bar.setSingleStep(HOUR // 2)
 
@@ -255,91 +243,23 @@ class WeekView(QAbstractItemView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
-        colors = theme.tokens()
-        painter.fillRect(event.rect(), QColor(colors.surface))
-        self._paint_hours(painter)
+        grid, now = self._grid(), self._now()
+        painter.fillRect(event.rect(), QColor(theme.tokens().surface))
+        paint_hours(painter, grid, now, self.font())
         for row in range(len(self._week.posts)):
             rect = self.visualRect(self._week.index(row, 0))
             if rect.intersects(event.rect()):
                 self._paint_card(painter, row, QRectF(rect))
-        self._paint_now(painter)
-        self._paint_ghost(painter)
-        self._paint_days(painter)
+        paint_now(painter, grid, now)
+        if self._ghost is not None:
+            paint_ghost(painter, grid, self._ghost)
+        paint_days(painter, grid, now, self.font())
 
     def _paint_card(self, painter: QPainter, row: int, rect: QRectF) -> None:
         post = self._week.posts[row]
         assert post.due_at is not None
         selected = self.hasFocus() and self.currentIndex().row() == row
         paint_card(painter, rect, post, say.clock(post.due_at, self._week.zone), self.font(), selected=selected)
-
-    def _paint_hours(self, painter: QPainter) -> None:
-        colors = theme.tokens()
-        today = (self._now().date() - self._week.monday).days
-        width, height = self._day_width(), self.viewport().height()
-        if 0 <= today < DAYS:
-            shade = QColor(colors.accent_soft)
-            shade.setAlpha(70)
-            painter.fillRect(QRectF(_GUTTER + today * width, 0, width, height), shade)
-        painter.setPen(QColor(colors.border))
-        font = QFont(self.font())
-        font.setPixelSize(theme.SMALL - 1)
-        painter.setFont(font)
-        for hour in range(24):
-            y = _HEADER + hour * HOUR - self.verticalOffset()
-            if _HEADER <= y <= height and hour:
-                painter.setPen(QColor(colors.border))
-                painter.drawLine(_GUTTER, y, self.viewport().width(), y)
-                painter.setPen(QColor(colors.muted))
-                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                painter.drawText(QRect(0, y - 8, _GUTTER - 8, 16), right, say.hour(hour))
-        painter.setPen(QColor(colors.border))
-        for day in range(DAYS):
-            x = int(_GUTTER + day * width)
-            painter.drawLine(x, 0, x, height)
-
-    def _paint_now(self, painter: QPainter) -> None:
-        now = self._now()
-        day = (now.date() - self._week.monday).days
-        if not 0 <= day < DAYS:
-            return
-        y = _HEADER + (now.hour * 60 + now.minute) * HOUR / 60 - self.verticalOffset()
-        left, color = _GUTTER + day * self._day_width(), QColor(theme.tokens().danger)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(color, 2))
-        painter.drawLine(int(left), int(y), int(left + self._day_width()), int(y))
-        painter.setBrush(color)
-        painter.drawEllipse(QRectF(left - 3, y - 3, 6, 6))
-        painter.restore()
-
-    def _paint_ghost(self, painter: QPainter) -> None:
-        if self._ghost is None:
-            return
-        colors = theme.tokens()
-        day = (self._ghost.date() - self._week.monday).days
-        top = _HEADER + (self._ghost.hour * 60 + self._ghost.minute) * HOUR / 60 - self.verticalOffset()
-        rect = QRectF(_GUTTER + day * self._day_width() + 2, top, self._day_width() - 5, CARD_MINUTES * HOUR / 60)
-        painter.setPen(QPen(QColor(colors.accent), 2, Qt.PenStyle.DashLine))
-        painter.setBrush(QColor(colors.accent_soft))
-        painter.drawRoundedRect(rect, 6, 6)
-        painter.setPen(QColor(colors.accent_text))
-        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, f"{self._ghost:%H:%M}")
-
-    def _paint_days(self, painter: QPainter) -> None:
-        """Last, over cards that scrolled under it."""
-        colors, width, now = theme.tokens(), self._day_width(), self._now()
-        painter.fillRect(0, 0, self.viewport().width(), _HEADER, QColor(colors.surface))
-        for day in range(DAYS):
-            date = self._week.monday + timedelta(days=day)
-            today = date == now.date()
-            font = QFont(self.font())
-            font.setWeight(QFont.Weight.DemiBold if today else QFont.Weight.Medium)
-            painter.setFont(font)
-            painter.setPen(QColor(colors.accent_text if today else colors.text if date > now.date() else colors.muted))
-            area = QRectF(_GUTTER + day * width, 0, width, _HEADER)
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, say.weekday(date))
-        painter.setPen(QColor(colors.border))
-        painter.drawLine(0, _HEADER - 1, self.viewport().width(), _HEADER - 1)
 
 
 def dragged(data: QMimeData) -> Id:

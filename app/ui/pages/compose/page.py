@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QStackedWidget, QWidget
 
 from app.core.clock import WallTime
 from app.core.ids import Id
 from app.core.words import Account, Brief, Channel, Draft, Generation, Post
-from app.drafting.events import DraftingEvent, GenerationEnded, VariantDrafted, VariantStarted
-from app.ui import icons, say, theme
+from app.drafting.events import DraftingEvent
+from app.ui import say, theme
 from app.ui.actions import Action
 from app.ui.autosave import Autosave
 from app.ui.desk import Desk
 from app.ui.notices import Problem, Remedy
 from app.ui.page import Page
 from app.ui.pages.compose.approve import ApprovePanel
+from app.ui.pages.compose.boards import Boards
 from app.ui.pages.compose.brief_form import BriefForm
 from app.ui.pages.compose.editor import DraftEditor
 from app.ui.pages.compose.preview import Preview
+from app.ui.pages.compose.runs import DraftingRuns
 from app.ui.pages.compose.variants import VariantBoard
 from app.ui.queries import Session
-from app.ui.widgets.basic import GAP, Button
+from app.ui.widgets.basic import Button, column, row
 from app.ui.widgets.empty import EmptyState
 from publishers import registry
 
@@ -40,15 +41,11 @@ class ComposePage(Page):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._accounts: Sequence[Account] = ()
-        self._boards: dict[Channel, VariantBoard] = {}
-        self._channel_of: dict[Id, Channel] = {}  # of a generation
-        self._running: dict[Id, Future[Sequence[Draft]]] = {}
+        self._runs = DraftingRuns(desk, self)
         self._form = BriefForm(registry.platforms())
         self._autosave = Autosave(self, self._save_brief)
-        self._tabs = QTabBar(drawBase=False, expanding=False)
-        self._tabs.setAccessibleName(self.tr("Channels of this brief"))
-        self._boards_stack = QStackedWidget()
         self._editor = DraftEditor(desk)
+        self._boards = Boards(self._editor)
         self._preview = Preview()
         self._approve = ApprovePanel(desk)
         self._recent = Button(self.tr("Recent"), "quiet", icon="clock")
@@ -66,43 +63,29 @@ class ComposePage(Page):
                 "you pick one, make it yours and approve it. Nothing leaves this computer until you publish."
             ),
         )
-        drafts = QWidget()
-        tabs = QHBoxLayout()
-        tabs.setContentsMargins(3 * GAP, 0, 3 * GAP, 0)
-        tabs.addWidget(self._tabs)
-        tabs.addStretch(1)
-        inner = QVBoxLayout(drafts)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.setSpacing(0)
-        inner.addLayout(tabs)
-        self._middle = QStackedWidget()
-        self._middle.addWidget(self._boards_stack)
-        self._middle.addWidget(self._editor)
-        inner.addWidget(self._middle, 1)
         self._content = QStackedWidget()
         self._content.addWidget(self._empty)
-        self._content.addWidget(drafts)
-        box = QHBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        box.addWidget(self._form)
-        box.addWidget(self._content, 1)
+        self._content.addWidget(self._boards)
         self._side = QFrame()
         self._side.setProperty("role", "side")
         self._side.setFixedWidth(_SIDE)
-        side = QVBoxLayout(self._side)
-        side.setContentsMargins(1, 0, 0, 0)
-        side.setSpacing(0)
-        side.addWidget(self._preview, 1)
-        side.addWidget(self._approve)
-        box.addWidget(self._side)
+        side = column(self._preview, self._approve, spacing=0)
+        side.setContentsMargins(1, 0, 0, 0)  # its border
+        side.setStretch(0, 1)
+        self._side.setLayout(side)
         self._side.hide()
+        whole = row(self._form, self._content, self._side, spacing=0)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
 
     def _wire(self) -> None:
         self._form.changed.connect(self._autosave.touch)
         self._form.submitted.connect(self._draft)
-        self._form.stopped.connect(self._stop)
-        self._tabs.currentChanged.connect(self._choose_channel)
+        self._form.stopped.connect(self._runs.stop)
+        self._runs.heard.connect(self._hear)
+        self._runs.changed.connect(self._form.show_running)
+        self._boards.picked.connect(self._pick)
+        self._boards.chosen.connect(self._show_board)
         self._editor.left.connect(self._show_board)
         self._editor.text_changed.connect(self._preview.show_text)
         self._editor.checked.connect(self._approve.show_passes)
@@ -111,7 +94,6 @@ class ComposePage(Page):
         self._approve.connect_wanted.connect(self._connect_account)
         self._new.clicked.connect(self._start_anew)
         self._recent.clicked.connect(self._offer_recent)
-        theme.current().changed.connect(self._color_tabs)
         theme.current().changed.connect(self._offer_accounts)
 
     # ---- the page --------------------------------------------------------------------------------
@@ -201,13 +183,11 @@ class ComposePage(Page):
         for generation in newest.values():
             own = {draft.variant: draft for draft in session.drafts if draft.generation_id == generation.id}
             self._board(generation.channel).expect(generation, own)
-            self._channel_of[generation.id] = generation.channel
+            self._runs.expect(generation)
         for draft in session.drafts:
             if draft.generation_id is None:
                 self._board(draft.channel).add_draft(draft)
-        if self._boards:
-            self._tabs.setCurrentIndex(0)
-            self._choose_channel(0)
+        self._boards.show_first()
 
     # ---- drafting --------------------------------------------------------------------------------
 
@@ -224,48 +204,19 @@ class ComposePage(Page):
         )
 
     def _run_all(self, generations: Sequence[Generation]) -> None:
-        drafting, loop = self.desk.services.drafting, self.desk.services.loop
         for generation in generations:
-            self._channel_of[generation.id] = generation.channel
             self._board(generation.channel).expect(generation, {})
-            listener = self.desk.background.listener(self, self.hear)
-            future = loop.run(drafting.run(generation.id, listener))
-            self._running[generation.id] = future
-            self.desk.background.run(self, future, on_error=self._failed)
-        if self._tabs.count():
-            self._tabs.setCurrentIndex(0)
-            self._choose_channel(0)
-        self._form.show_running(bool(self._running))
+        self._runs.run(generations)
+        self._boards.show_first()
 
-    def hear(self, event: DraftingEvent) -> None:
-        """One event of drafting, in the window's thread."""
-        generation_id = event.generation_id
-        if (channel := self._channel_of.get(generation_id)) and channel in self._boards:
-            self._boards[channel].hear(event)
-        if isinstance(event, VariantStarted):
-            self.desk.notices.drafting.emit(event.model, 0.0)
-        elif isinstance(event, VariantDrafted):
-            made = event.draft.provenance
-            self.desk.notices.drafting.emit(made.model, made.tokens_per_second)
-        elif isinstance(event, GenerationEnded):
-            self._running.pop(generation_id, None)
-            if not self._running:
-                self._form.show_running(False)
-                self.desk.notices.drafting.emit("", 0.0)
+    @Slot(object, object)
+    def _hear(self, channel: Channel, event: DraftingEvent) -> None:
+        if board := self._boards.all.get(channel):
+            board.hear(event)
 
     def _not_started(self, error: BaseException) -> None:
         self._form.show_running(False)
         self.desk.notices.fail(error)
-
-    def _failed(self, error: BaseException) -> None:
-        self.desk.notices.fail(error)
-        if not self._running:
-            self._form.show_running(False)
-
-    @Slot()
-    def _stop(self) -> None:
-        for future in list(self._running.values()):
-            future.cancel()
 
     def _offer_resume(self, generations: Sequence[Generation]) -> None:
         if not generations:
@@ -284,43 +235,18 @@ class ComposePage(Page):
     # ---- variants and the editor -----------------------------------------------------------------
 
     def _board(self, channel: Channel) -> VariantBoard:
-        if channel not in self._boards:
-            board = VariantBoard(channel)
-            board.picked.connect(self._pick)
-            self._boards[channel] = board
-            self._boards_stack.addWidget(board)
-            self._tabs.addTab(say.channel(channel))
-            self._color_tabs()
-            self._content.setCurrentIndex(1)
-        return self._boards[channel]
-
-    @Slot()
-    def _color_tabs(self) -> None:
-        for place, channel in enumerate(self._boards):
-            picture = icons.icon(icons.platform_icon(channel.platform), theme.tokens().muted)
-            self._tabs.setTabIcon(place, picture)
+        self._content.setCurrentWidget(self._boards)
+        return self._boards.board(channel)
 
     def _forget_boards(self) -> None:
-        for board in self._boards.values():
-            self._boards_stack.removeWidget(board)
-            board.deleteLater()
-        self._boards.clear()
-        while self._tabs.count():
-            self._tabs.removeTab(0)
-        self._content.setCurrentIndex(0)
+        self._boards.forget()
+        self._content.setCurrentWidget(self._empty)
         self._show_board()
-
-    @Slot(int)
-    def _choose_channel(self, place: int) -> None:
-        boards = list(self._boards.values())
-        if 0 <= place < len(boards):
-            self._boards_stack.setCurrentWidget(boards[place])
-            self._show_board()
 
     @Slot()
     def _show_board(self) -> None:
         self._editor.flush()
-        self._middle.setCurrentIndex(0)
+        self._boards.show_editor(False)
         self._side.hide()
         self._fit()
 
@@ -333,7 +259,7 @@ class ComposePage(Page):
         self._editor.open(draft)
         self._approve.show_draft(draft)
         self._offer_accounts()
-        self._middle.setCurrentIndex(1)
+        self._boards.show_editor(True)
         self._side.show()
         self._fit()
 
@@ -343,7 +269,7 @@ class ComposePage(Page):
 
     def _fit(self) -> None:
         """A narrow window has no room for three columns: the brief comes back with the variants."""
-        self._form.setVisible(self._middle.currentIndex() == 0 or self.width() >= _THREE_COLUMNS)
+        self._form.setVisible(not self._boards.editing or self.width() >= _THREE_COLUMNS)
 
     @Slot(object, object)
     def _approve_draft(self, account: Account, when: WallTime | None) -> None:
@@ -368,6 +294,6 @@ class ComposePage(Page):
         else:
             text = self.tr("Approved: drag it into the calendar to give it a time")
         self.desk.notices.say(text, Remedy(self.tr("Open calendar"), lambda: self.desk.go("calendar", post.id)))
-        if (draft := self._editor.draft) and (board := self._boards.get(draft.channel)):
+        if (draft := self._editor.draft) and (board := self._boards.all.get(draft.channel)):
             self.desk.background.run(self, self.desk.queries.draft(draft.id), board.add_draft)
         self._show_board()

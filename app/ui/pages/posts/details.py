@@ -29,6 +29,7 @@ class DetailsPane(QFrame):
         super().__init__()
         self._desk = desk
         self._shown: PostDetails | None = None
+        self._link = QLineEdit()  # where the creator pastes the address of a post that did go out
         self.setProperty("role", "side")
         self.setFixedWidth(_WIDTH)
         content = QWidget()
@@ -44,6 +45,9 @@ class DetailsPane(QFrame):
         return self._shown.post if self._shown else None
 
     def show_details(self, details: PostDetails) -> None:
+        if details == self._shown:
+            return
+        typed = self._link.text() if self.post and self.post.id == details.post.id else ""
         self._shown = details
         clear(self._box)
         post = details.post
@@ -64,7 +68,7 @@ class DetailsPane(QFrame):
         if post.message:
             self._box.addWidget(self._remark(post.message, look.tone))
         if self._unknown(details):
-            self._box.addLayout(self._resolve())
+            self._box.addLayout(self._resolve(typed))
         if buttons := self._buttons(details):
             self._box.addLayout(row(*buttons, None))
         for publication in details.publications:
@@ -100,9 +104,9 @@ class DetailsPane(QFrame):
             made.append(cancel)
         return made
 
-    def _resolve(self) -> QVBoxLayout:
+    def _resolve(self, typed: str) -> QVBoxLayout:
         """The creator's answer where the platform could not tell."""
-        self._link = QLineEdit(placeholderText="https://")
+        self._link = QLineEdit(typed, placeholderText="https://")
         self._link.setAccessibleName(self.tr("Link of the post"))
         went_out = Button(self.tr("It did go out"), "primary", icon="check")
         went_out.clicked.connect(self._confirm)

@@ -98,7 +98,9 @@ def _note(rows: Sequence[Row], best: str | None, by: By) -> str:
         return "Nothing was measured yet: publish a post and its results come here."
     if best is not None:
         chosen = next(row for row in rows if row.key == best)
-        return f"{chosen.label} is the best {by} with {chosen.probability_best:.0%} probability."
+        chance = min(chosen.probability_best or 0.0, 0.99)  # a sample of draws proves no certainty
+        sure = "over 99 %" if chance == 0.99 else f"{chance * 100:.0f} %"
+        return f"{chosen.label} is the best {by} with {sure} probability."
     if all(not row.enough for row in rows):
         return f"Not enough data yet: a {by} needs {ENOUGH} posts that can be compared with others of their account."
     if sum(row.enough for row in rows) < 2:

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import platform
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from app.core.clock import utc_now
 from app.core.errors import KnownError
+from app.core.report import write_report
 
 _log = logging.getLogger(__name__)
-_KEPT = 20
-
-
-def write_report(logs: Path, error: BaseException) -> Path:
-    """Write what is known of an error; the newest 20 reports are kept. Raises OSError where that cannot be."""
-    old = sorted(logs.glob("crash-*.txt"))
-    for report in old[: max(0, len(old) - _KEPT + 1)]:
-        report.unlink(missing_ok=True)
-    path = logs / f"crash-{utc_now():%Y%m%d-%H%M%S-%f}.txt"
-    head = f"Quarry on {platform.platform()}, Python {platform.python_version()}\n\n"
-    path.write_text(head + "".join(traceback.format_exception(error)), encoding="utf-8")
-    return path
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ def raised(error: BaseException) -> BaseException:
 def test_a_report_holds_the_traceback_and_twenty_are_kept(tmp_path: Path):
     for number in range(23):
         write_report(tmp_path, raised(ZeroDivisionError(f"number {number}")))
-    reports = sorted(tmp_path.glob("crash-*.txt"))
+    reports = sorted(tmp_path.glob("report-*.txt"))
     assert len(reports) == 20
     assert "ZeroDivisionError: number 22" in reports[-1].read_text()
     assert "in raised" in reports[-1].read_text()
@@ -68,7 +68,7 @@ def test_a_known_error_is_said_and_needs_no_report(guard: CrashGuard, told: list
     error = raised(KnownError("The disk is full."))
     sys.excepthook(type(error), error, error.__traceback__)
     assert told == [error]
-    assert list(tmp_path.glob("crash-*.txt")) == []
+    assert list(tmp_path.glob("report-*.txt")) == []
 
 
 def test_faults_of_c_code_have_a_file(guard: CrashGuard, tmp_path: Path):
@@ -83,13 +83,14 @@ def test_no_place_for_a_report_is_said_too(
 ):
     expected_log("unexpected error")
     expected_log("no crash report")
-    guard.logs = tmp_path / "missing"
+    guard.logs = tmp_path / "in the way"
+    guard.logs.write_text("a file where the folder should be")
     guard.report(raised(ZeroDivisionError()))
     assert told == [None]
 
 
 def test_the_window_says_it_from_any_thread(window: Any, tmp_path: Path, qtbot: QtBot):
-    thread = threading.Thread(target=lambda: window.report(tmp_path / "crash-1.txt"))
+    thread = threading.Thread(target=lambda: window.report(tmp_path / "report-1.txt"))
     thread.start()
     thread.join()
     qtbot.waitUntil(lambda: window._banner.isVisible() and window._banner.problem.key == "crash")

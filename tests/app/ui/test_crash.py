@@ -12,7 +12,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.core.errors import KnownError
-from app.ui.crash import CrashGuard, write_report
+from app.core.report import write_report
+from app.ui.crash import CrashGuard
 from tests.logged import ExpectedLog
 
 

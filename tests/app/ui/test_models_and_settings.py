@@ -15,10 +15,15 @@ from app.ui.widgets.basic import Button
 from tests.app.ui.conftest import empty
 
 
-def press(root, name: str) -> None:
-    named = [button for button in root.findChildren(Button) if button.accessibleName() == name]
-    [found] = [button for button in named if button.isVisible()]  # replaced cards live until the next turn
-    found.click()
+def press(qtbot: QtBot, root, name: str) -> None:
+    """Press the button of that name once it can be seen: a card is shown a turn after it is made."""
+
+    def visible() -> list[Button]:
+        named = [button for button in root.findChildren(Button) if button.accessibleName() == name]
+        return [button for button in named if button.isVisible()]  # replaced cards live until the next turn
+
+    qtbot.waitUntil(lambda: len(visible()) == 1)
+    visible()[0].click()
 
 
 @empty
@@ -31,10 +36,10 @@ def test_a_model_file_is_imported_chosen_and_removed(window: Any, qtbot: QtBot, 
         source.write_bytes(b"GGUF" + bytes(len(name)))
         page.import_file(str(source))
         qtbot.waitUntil(lambda name=name: name in [c.model.id for c in page._installed.findChildren(InstalledCard)])
-    press(page._installed, "Use mine for drafts")
+    press(qtbot, page._installed, "Use mine for drafts")
     qtbot.waitUntil(lambda: load_settings(data / "settings.toml").model == "mine")
     qtbot.waitUntil(lambda: window._status._engine.text() == "mine · ready")
-    press(page._installed, "Remove mine")
+    press(qtbot, page._installed, "Remove mine")
     qtbot.waitUntil(lambda: not (tmp_path / "models" / "mine.gguf").exists())
 
 
@@ -62,7 +67,7 @@ def test_granite_is_recommended_first_with_size_and_fit(window: Any, qtbot: QtBo
 
 def test_choosing_a_theme_is_seen_at_once_and_kept(window: Any, qtbot: QtBot, data: Path):
     window.open("settings")
-    press(window.page, "Theme: Dark")
+    press(qtbot, window.page, "Theme: Dark")
     try:
         assert theme.current().dark
         qtbot.waitUntil(lambda: load_settings(data / "settings.toml").theme == "dark")

@@ -108,10 +108,13 @@ class ChangeBridge(QObject):
     def __init__(self, feed: ChangeFeed) -> None:
         super().__init__()
         self._waiting: dict[str, set[str]] = {}
+        self._closed = False
         self._noted.connect(self._note, Qt.ConnectionType.QueuedConnection)
         self._unsubscribe = feed.subscribe(self._noted.emit)
 
     def close(self) -> None:
+        """Tell nothing more, not even what is on its way: the store may be closed by then."""
+        self._closed = True
         self._unsubscribe()
 
     @Slot(object)
@@ -123,5 +126,7 @@ class ChangeBridge(QObject):
     @Slot()
     def _tell(self) -> None:
         waiting, self._waiting = self._waiting, {}
+        if self._closed:
+            return
         for kind, ids in waiting.items():
             self.changed.emit(kind, frozenset(ids))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 from engine.loader import LoadedModel, load_model
 from tests.engine.oracle import llama_cpp_client
@@ -14,6 +15,7 @@ from tests.engine.oracle import llama_cpp_client
 
 @pytest.fixture(scope="session")
 def starter(starter_model: Path) -> LoadedModel:
+    torch.set_num_threads(1)  # the suite runs a worker on each core
     return load_model(starter_model)
 
 

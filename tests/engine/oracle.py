@@ -26,7 +26,7 @@ def llama_cpp_server(model: Path, **settings: Any) -> Iterator[str]:
     parameters.model.path = str(model)
     parameters.n_ctx = SLOTS * 2048
     parameters.n_parallel = SLOTS
-    parameters.cpuparams.n_threads = 2
+    parameters.cpuparams.n_threads = 1  # the suite runs a worker on each core
     parameters.cpuparams.poll = 0  # wait asleep: the cores are shared with what is tested
     for name, value in settings.items():
         setattr(parameters, name, value)

@@ -99,20 +99,6 @@ def test_a_brief_becomes_streamed_variants_with_their_provenance(
     assert store.read(lambda unit: unit.generations.get(generation.id)).result().partial == {}
 
 
-def test_the_same_seed_gives_the_same_texts_within_every_limit(drafting: Drafting, loop: BackgroundLoop) -> None:
-    texts = []
-    for _ in range(2):
-        written = []
-        for generation in drafting.start(brief(X, BLUESKY), variants=1, seed=7).result():
-            for draft in loop.run(drafting.run(generation.id)).result():
-                count = registry.get(draft.channel.platform).count(draft.text, draft.channel.format)
-                assert count.fits
-                assert not [issue for issue in draft.issues if issue.severity == "error"]
-                written.append(draft.text)
-        texts.append(written)
-    assert texts[0] == texts[1]
-
-
 def test_a_text_that_is_too_long_is_shortened_or_cut_and_says_so(
     drafting: Drafting, loop: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,3 +99,19 @@ def test_changes_of_one_turn_come_together(store: Store, qtbot: QtBot, qapp: obj
     qtbot.waitUntil(lambda: frozenset().union(*(ids for kind, ids in heard if kind == "account")) == set(made))
     bridge.close()
     assert len(heard) <= 5
+
+
+def test_a_closed_bridge_tells_nothing_that_was_on_its_way(store: Store, qtbot: QtBot, qapp: object):
+    """The store is closed after it: whoever heard a late change would ask a store that is gone."""
+    bridge = ChangeBridge(store.changes)
+    heard: list[str] = []
+    bridge.changed.connect(lambda kind, _ids: heard.append(kind))
+    told = threading.Event()
+    unsubscribe = store.changes.subscribe(lambda _change: told.set())  # after the bridge's own
+    store.write(lambda unit: unit.accounts.save(account("late"))).result()
+    assert told.wait(10)
+    unsubscribe()
+    bridge.close()
+    flush_deletions()
+    flush_deletions()
+    assert heard == []

@@ -362,6 +362,8 @@ def become(arguments: Sequence[str]) -> int:
     command = [str(VENV_PYTHON), *arguments]
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    # Quarry starts many short processes; without compiled modules beside the sources each would compile them again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.name == "nt":  # exec on Windows would give the terminal back before the app ends
         return subprocess.call(command, env=environment)
     return os.execve(command[0], command, environment)  # noqa: S606 - no shell is what we want

@@ -68,6 +68,14 @@ class Daemon:
             self.stop()
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_engine_thread() -> Iterator[None]:
+    """The suite runs a worker on each core: two threads would wait for it as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUARRY_ENGINE_THREADS", "1")
+        yield
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"

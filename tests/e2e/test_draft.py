@@ -36,10 +36,9 @@ def test_the_same_seed_gives_the_same_texts_within_each_limit(quarry: Callable[.
 
 def test_another_server_writes_at_its_address(quarry: Callable[..., Ended], starter_model: Path) -> None:
     with llama_cpp_server(starter_model, model_alias={"someone-elses-model"}) as url:
-        document = quarry(*WANTED, "--channel", "x", "--endpoint", url, "--json").document
+        document = quarry(*WANTED, "--channel", "local", "--endpoint", url, "--json").document
     [draft] = document["drafts"]
     assert draft["text"]
-    assert draft["count"]["used"] <= draft["count"]["limit"]
     assert draft["provenance"]["model"] == "someone-elses-model"
     assert draft["provenance"]["file_sha256"] == ""
 

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.bootstrap import Services
 from app.core.ids import new_id
-from app.core.words import Brief, DraftState, Generation, GenerationState, Length, PostState
+from app.core.words import Brief, Channel, DraftState, Generation, GenerationState, Length, PostState
 from app.drafting.events import GenerationEnded, VariantDrafted, VariantStarted, VariantText
 from app.ui.desk import Desk, make_desk
 from app.ui.pages.compose.page import ComposePage
@@ -223,7 +223,9 @@ def test_the_starter_model_writes_into_the_cards(
 ):
     (tmp_path / "models" / starter_model.name).symlink_to(starter_model)
     form = page._form
-    form.show_brief(Brief(new_id(), "Why rye bread keeps longer", length=Length.SHORT, channels=(demo.X,)))
+    form.show_brief(
+        Brief(new_id(), "Why rye bread keeps longer", length=Length.SHORT, channels=(Channel("local", "post"),))
+    )
     form._variants.setValue(1)
     form.press()
     qtbot.waitUntil(lambda: bool(page._boards.all) and cards(page)[0].draft is not None, timeout=60_000)

@@ -41,10 +41,11 @@ class Platform:
 @pytest.fixture(autouse=True)
 def vault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUARRY_VAULT_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setattr("app.secrets.vault.COST", 10)  # scrypt in milliseconds, here and in whoever opens the vault
 
 
-@pytest.fixture
-def mortals(vault: None) -> Iterator[Mortals]:
+@pytest.fixture(scope="module")
+def mortals() -> Iterator[Mortals]:
     with Mortals({"QUARRY_VAULT_PASSPHRASE": PASSPHRASE}) as forking:
         yield forking
 
@@ -126,7 +127,7 @@ def random_order(rng: random.Random, data_dir: Path) -> Order:
             return replace(order, before_write=rng.randint(1, 9))
         case 1:
             return replace(order, after_write=rng.randint(1, 9))
-    return replace(order, after_seconds=rng.uniform(0.02, 0.6))
+    return replace(order, after_seconds=rng.uniform(0.02, 0.3))
 
 
 def kill_until_done(services: Services, platform: Platform, mortals: Mortals, texts: Sequence[str], kills: int) -> None:

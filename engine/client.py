@@ -132,6 +132,12 @@ def _body(request: ChatRequest) -> dict[str, Any]:
     if sampling.repetition_penalty != 1.0:
         body["repetition_penalty"] = sampling.repetition_penalty  # ours and vLLM's name
         body["repeat_penalty"] = sampling.repetition_penalty  # llama.cpp's and Ollama's
+    if sampling.presence_penalty:
+        body["presence_penalty"] = sampling.presence_penalty
+    if sampling.frequency_penalty:
+        body["frequency_penalty"] = sampling.frequency_penalty
+    if sampling.logit_bias:
+        body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias}
     if sampling.seed is not None:
         body["seed"] = sampling.seed
     if sampling.stop:

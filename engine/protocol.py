@@ -25,13 +25,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is chosen. temperature 0 is greedy. Ranges are checked where requests come in."""
+    """How the next token is chosen; what each field does stands at engine.sampling.Sampler. temperature 0 is greedy.
+    Ranges are checked where requests come in."""
 
     temperature: float = 0.8
     top_p: float = 0.95
     top_k: int = 40  # 0 = off
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()  # (token id, what is added to its score)
     seed: int | None = None
     stop: tuple[str, ...] = ()
 

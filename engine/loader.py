@@ -40,7 +40,7 @@ def load_model(path: Path, context: int | None = None) -> LoadedModel:
         file = GgufFile(path)
         try:
             digest = pool.submit(_sha256, path)
-            config = config_from_gguf(file.metadata)
+            config = config_from_gguf(file.metadata, file.tensors)
             tokenizer = TextTokenizer(vocabulary_from_gguf(file.metadata))
             template = template_from_gguf(file.metadata, tokenizer)
             decoder = Decoder(config, GgufWeights(file, config))

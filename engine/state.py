@@ -1,7 +1,7 @@
 """What a sequence has read so far, layer by layer.
 
 A sequence's state is a value: `length` and one entry a layer, of the kind its layer type asks for. Attention layers
-keep keys and values that grow with the text; Mamba layers will keep a fixed-size state beside them.
+keep keys and values that grow with the text; Mamba layers keep a state of fixed size.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.config import ModelConfig
+from engine.config import LayerType, ModelConfig
 
 
 @dataclass(slots=True)
@@ -28,11 +28,33 @@ class AttentionState:
         return self.keys[:, :end], self.values[:, :end]
 
 
+@dataclass(slots=True)
+class MambaState:
+    """All a Mamba layer knows of the past; both start at zero and are always float32.
+
+    `convolution` (taps - 1, channels) are the last inputs, the newest last; `ssm` is (heads, head_dim, state).
+    """
+
+    convolution: torch.Tensor
+    ssm: torch.Tensor
+
+
+LayerState = AttentionState | MambaState
+
+
 class SequenceState:
     """One sequence. `capacity` tokens at most; `length` of them are read."""
 
     def __init__(self, config: ModelConfig, capacity: int) -> None:
-        shape = (config.kv_heads, capacity, config.head_dim)
-        self.layers = [AttentionState(torch.empty(shape), torch.empty(shape)) for _ in config.layer_types]
+        self.layers = [_new_layer(config, kind, capacity) for kind in config.layer_types]
         self.capacity = capacity
         self.length = 0
+
+
+def _new_layer(config: ModelConfig, kind: LayerType, capacity: int) -> LayerState:
+    if kind == "mamba" and config.mamba is not None:
+        shape = config.mamba
+        convolution = torch.zeros(shape.convolution - 1, shape.channels)
+        return MambaState(convolution, torch.zeros(shape.heads, shape.head_dim, shape.state))
+    kept = (config.kv_heads, capacity, config.head_dim)
+    return AttentionState(torch.empty(kept), torch.empty(kept))

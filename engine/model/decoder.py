@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import torch
 
-from engine.config import ModelConfig
-from engine.model.attention import Angles, Attention
+from engine.checkpoint.dequantize import Floats
+from engine.config import LayerType, ModelConfig
+from engine.model.attention import Attention
+from engine.model.experts import Experts
+from engine.model.mamba import Mamba
 from engine.model.mlp import Mlp
-from engine.model.rope import Rope
-from engine.state import AttentionState, SequenceState
+from engine.model.rope import Angles, Rope
+from engine.state import LayerState, SequenceState
 from kernels import ops
 
-MIXERS = {"attention": Attention}  # layer type -> mixer; engine.config refuses the types that are not here
+Take = Callable[[str], torch.Tensor]
+# What mixes tokens: called with x (l, d), the layer's state of the mixer's own kind, tokens in it, angles.
+Mixer = Callable[[torch.Tensor, Any, int, Angles | None], torch.Tensor]
+MIXERS: Final[Mapping[LayerType, Callable[[ModelConfig, Take], Mixer]]] = {"attention": Attention, "mamba": Mamba}
 
 
 class Layer:
-    """Mixer and feed-forward part, each behind a norm and added to the residual stream."""
+    """Mixer and feed-forward part (dense, experts or both), each behind a norm and added to the residual stream."""
 
-    def __init__(self, config: ModelConfig, index: int, weights: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, config: ModelConfig, index: int, weights: Mapping[str, Floats]) -> None:
         def take(part: str) -> torch.Tensor:
-            return weights[f"layers.{index}.{part}"]
+            return torch.from_numpy(weights[f"layers.{index}.{part}"])
 
         self.config = config
         self.norm1, self.norm2 = take("norm1"), take("norm2")
         self.mixer = MIXERS[config.layer_types[index]](config, take)
-        self.mlp = Mlp(take)
+        self.mlp = Mlp(config, take) if config.intermediate else None
+        self.experts = Experts(config, take) if config.experts else None
 
-    def __call__(self, x: torch.Tensor, state: AttentionState, length: int, angles: Angles | None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, state: LayerState, length: int, angles: Angles | None) -> torch.Tensor:
         epsilon, residual = self.config.norm_epsilon, self.config.residual_multiplier
         x = x + residual * self.mixer(ops.rms_norm(x, self.norm1, epsilon), state, length, angles)
-        return x + residual * self.mlp(ops.rms_norm(x, self.norm2, epsilon))
+        normed = ops.rms_norm(x, self.norm2, epsilon)
+        for part in (self.mlp, self.experts):
+            if part is not None:
+                x = x + residual * part(normed)
+        return x
 
 
 class Decoder:
     """A whole model. `weights` may make its tensors when asked; each is asked for once, from several threads."""
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Floats]) -> None:
         self.config = config
-        self.norm = weights["norm"]
-        self.embed = ops.pack(weights["embed"])
-        self.head = ops.pack(weights["head"]) if "head" in weights else self.embed
+        self.norm = torch.from_numpy(weights["norm"])
+        self.embed = ops.pack(torch.from_numpy(weights["embed"]))
+        self.head = self.embed if config.tied else ops.pack(torch.from_numpy(weights["head"]))
         self.rope = Rope(config.rope_base, config.head_dim) if config.rope_base is not None else None
         with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="weights") as pool:  # numpy frees the GIL
             self.layers = list(pool.map(lambda i: Layer(config, i, weights), range(len(config.layer_types))))

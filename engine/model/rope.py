@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+Angles = tuple[torch.Tensor, torch.Tensor]  # cos and sin, each (l, e/2)
+
 
 class Rope:
     """Angles position / base**(2i/e) for the e/2 pairs of a head."""
@@ -12,8 +14,8 @@ class Rope:
         exponents = torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim
         self.frequencies = torch.pow(torch.tensor(base, dtype=torch.float64), -exponents)
 
-    def angles(self, start: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """cos and sin, each (length, e/2) float32, of positions start .. start+length-1."""
+    def angles(self, start: int, length: int) -> Angles:
+        """Those of positions start .. start+length-1, float32."""
         positions = torch.arange(start, start + length, dtype=torch.float64)
         angles = torch.outer(positions, self.frequencies)
         return angles.cos().float(), angles.sin().float()

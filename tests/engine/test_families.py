@@ -14,7 +14,7 @@ from engine.errors import ModelFileError
 from engine.loader import LoadedModel, load_model
 from engine.state import SequenceState
 from tests.engine.oracle import FLOAT32, llama_cpp_client
-from tests.engine.tiny import GRANITE, KV_HEADS, LAYERS, write_tiny
+from tests.engine.tiny import GRANITE, KV_HEADS, LAYERS, TinyExperts, TinyMamba, write_tiny
 
 PROMPT = [60, 70, 80, 3, 200, 261, 90, 91, 92, 93]
 
@@ -27,17 +27,25 @@ def log_probabilities(model: LoadedModel, prompt: list[int], chunk: int) -> np.n
     return torch.log_softmax(model.decoder.logits(hidden[-1:])[0].double(), -1).numpy()
 
 
-FAMILIES: dict[str, tuple[str, dict[str, float], bool]] = {
-    "llama": ("llama", {}, True),
-    "granite": ("granite", dict(GRANITE), True),
-    "granite without positions": ("granite", dict(GRANITE), False),
+HYBRID = {"family": "granitehybrid", "keys": GRANITE, "kv_heads": [0, KV_HEADS, 0], "rope": False}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {"family": "llama"},
+    "llama with a head of its own": {"family": "llama", "tied": False},
+    "llama with biases": {"family": "llama", "bias": True, "seed": 2},
+    "granite": {"family": "granite", "keys": GRANITE},
+    "granite without positions": {"family": "granite", "keys": GRANITE, "rope": False},
+    "granitemoe": {"family": "granitemoe", "keys": GRANITE, "experts": TinyExperts(shared=0)},
+    "granitemoe with a shared part": {"family": "granitemoe", "keys": GRANITE, "experts": TinyExperts()},
+    "hybrid": HYBRID | {"mamba": TinyMamba()},
+    "hybrid with positions": HYBRID | {"mamba": TinyMamba(), "rope": True},
+    "hybrid with groups": HYBRID | {"mamba": TinyMamba(groups=2)},
+    "hybrid with experts": HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts()},
 }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family_equals_llama_cpp(tmp_path: Path, name: str):
-    family, keys, rope = FAMILIES[name]
-    path = write_tiny(tmp_path / "tiny.gguf", family, keys=keys, rope=rope)
+    path = write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name])
     model = load_model(path)
     with llama_cpp_client(path, **FLOAT32) as client:
         vocabulary = model.decoder.config.vocabulary
@@ -59,9 +67,18 @@ def test_hybrid_of_attention_layers_alone_equals_granite(tmp_path: Path, rope: b
     np.testing.assert_array_equal(log_probabilities(hybrid, PROMPT, 4), log_probabilities(granite, PROMPT, 4))
 
 
+def test_mamba_keys_of_a_dense_model_mean_nothing(tmp_path: Path):
+    """The converter copies them from the dense 4.0 checkpoints, with other numbers than the model's."""
+    plain = load_model(write_tiny(tmp_path / "plain.gguf", "granite", keys=GRANITE))
+    keys = {**GRANITE, "ssm.state_size": 256, "ssm.inner_size": 7, "expert_count": 0}
+    inert = load_model(write_tiny(tmp_path / "inert.gguf", "granite", keys=keys, kv_heads=[KV_HEADS] * LAYERS))
+    assert inert.decoder.config == plain.decoder.config
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 7])
-def test_reading_in_chunks_equals_reading_at_once(tmp_path: Path, chunk: int):
-    model = load_model(write_tiny(tmp_path / "tiny.gguf", "granite", keys=GRANITE))
+@pytest.mark.parametrize("name", ["granite", "hybrid with experts"])
+def test_reading_in_chunks_equals_reading_at_once(tmp_path: Path, name: str, chunk: int):
+    model = load_model(write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name]))
     whole = log_probabilities(model, PROMPT, len(PROMPT))
     np.testing.assert_allclose(log_probabilities(model, PROMPT, chunk), whole, atol=1e-5)
 
@@ -74,14 +91,23 @@ def test_quantised_weights_equal_the_third_party_dequantiser(tmp_path: Path, kin
     values = {t.name: gguf.dequantize(t.data, t.tensor_type) for t in reader.tensors}
     embed = quantised.decoder.embed.T.numpy()
     np.testing.assert_array_equal(embed, values["token_embd.weight"])
-    down = quantised.decoder.layers[1].mlp.down.T.numpy()
-    np.testing.assert_array_equal(down, values["blk.1.ffn_down.weight"])
+    mlp = quantised.decoder.layers[1].mlp
+    assert mlp is not None
+    np.testing.assert_array_equal(mlp.down.T.numpy(), values["blk.1.ffn_down.weight"])
     assert quantised.info.quantisation == kind
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "mamba layers": ({"family": "granitehybrid", "kv_heads": [KV_HEADS, 0]}, "1 of its 2 layers are Mamba layers"),
+    "no Mamba keys": (HYBRID | {"mamba": None}, "ssm.time_step_rank is not a whole"),
+    "Mamba layers of another family": (
+        {"kv_heads": [KV_HEADS, 0], "mamba": TinyMamba()},
+        "llama.attention.head_count_kv is 0",
+    ),
+    "uneven attention": ({"family": "granite", "kv_heads": [2, 4]}, "differ in their number of key-value heads"),
+    "Mamba heads": (HYBRID | {"mamba": TinyMamba(heads=7)}, "7 Mamba heads do not divide"),
+    "Mamba groups": (HYBRID | {"mamba": TinyMamba(groups=3)}, "3 groups do not divide its 8 Mamba heads"),
     "experts": ({"keys": {"expert_count": 8}}, "mixes 8 experts"),
+    "too many experts": (HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts(used=7)}, "7 of 6 experts"),
     "architecture": ({"family": "qwen2"}, "architecture is 'qwen2'"),
     "number format": ({"quantise": gguf.GGMLQuantizationType.Q5_0}, "stored as Q5_0"),
     "pre-tokeniser": ({"pre": "qwen2"}, "rules 'qwen2'"),

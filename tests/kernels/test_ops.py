@@ -30,6 +30,8 @@ def test_linear_and_rows(length: int, inputs: int, outputs: int):
     exact = reference.pack(weight.double())
     assert_close(ops.linear(x, ops.pack(weight)), reference.linear(x.double(), exact))
     indices = torch.arange(length) * 7 % outputs
+    bias = random(outputs)
+    assert_close(ops.linear(x, ops.pack(weight), bias), reference.linear(x.double(), exact, bias.double()))
     assert_close(ops.rows(ops.pack(weight), indices), reference.rows(exact, indices))
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import torch
 
+from engine.decoding import Decoding
 from engine.loader import LoadedModel
 from engine.protocol import Delta, Finished, FinishReason, Sampling, Usage
 from engine.sampling import Sampler
 from engine.state import SequenceState
-from engine.stop import StopFilter
-from engine.tokenizer import StreamDecoder
+from engine.structure import Structure
 
 # Tokens of a prompt read in one step. The borders depend on the prompt alone, so that equal prompts give equal bits;
 # a cancellation waits for one chunk at most.
@@ -36,16 +36,24 @@ class Generation:
         sampling: Sampling,
         seed: int,
         emit: Callable[[Event], object],
+        *,
+        structure: Structure | None = None,
+        top_logprobs: int | None = None,
     ) -> None:
         self._model = model
         self._prompt = torch.tensor(prompt, dtype=torch.int64)
         self._max_tokens = min(max_tokens, model.info.context - len(prompt))
         self._emit = emit
-        self._sampler = Sampler(sampling, seed, prompt, model.tokenizer.unused_ids)
-        self._text = StreamDecoder(model.tokenizer)
-        self._stop = StopFilter(sampling.stop)
+        self._decoding = Decoding(
+            model.tokenizer,
+            Sampler(sampling, seed, prompt),
+            self._max_tokens,
+            emit,
+            stop=sampling.stop,
+            structure=structure,
+            top_logprobs=top_logprobs,
+        )
         self._state: SequenceState | None = None
-        self._tokens: list[int] = []
         self._started = self._read = 0.0  # time.perf_counter() at the first step and at the prompt's end
         self._cancelled = False
 
@@ -67,8 +75,11 @@ class Generation:
             if self._state.length < len(self._prompt):
                 return False
         else:
-            hidden = self._model.decoder.hidden(torch.tensor(self._tokens[-1:]), self._state)
-        return self._take(self._sampler.choose(self._model.decoder.logits(hidden[-1:])[0].numpy()))
+            hidden = self._model.decoder.hidden(torch.tensor(self._decoding.tokens[-1:]), self._state)
+        reason = self._decoding.take(self._model.decoder.logits(hidden[-1:])[0].numpy())
+        if len(self._decoding.tokens) == 1:
+            self._read = time.perf_counter()
+        return reason is not None and self._finish(reason)
 
     def fail(self, error: Exception) -> None:
         self._emit(error)
@@ -76,26 +87,8 @@ class Generation:
     def close(self) -> None:
         self._state = None
 
-    def _take(self, token: int) -> bool:
-        if not self._tokens:
-            self._read = time.perf_counter()
-        self._tokens.append(token)
-        if token in self._model.tokenizer.vocabulary.end_ids:
-            return self._finish(FinishReason.STOP)
-        self._show(self._stop.push(self._text.push(token)))
-        if self._stop.stopped:
-            return self._finish(FinishReason.STOP)
-        if len(self._tokens) >= self._max_tokens:
-            return self._finish(FinishReason.LENGTH)
-        return False
-
     def _finish(self, reason: FinishReason) -> bool:
-        self._show(self._stop.push(self._text.finish()) + self._stop.finish())
         now = time.perf_counter()
-        usage = Usage(len(self._prompt), len(self._tokens), self._read - self._started, now - self._read)
+        usage = Usage(len(self._prompt), len(self._decoding.tokens), self._read - self._started, now - self._read)
         self._emit(Finished(reason, usage))
         return True
-
-    def _show(self, text: str) -> None:
-        if text:
-            self._emit(Delta(text))

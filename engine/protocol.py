@@ -7,16 +7,30 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that the assistant asked for. `arguments` is a JSON object as text."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One chat message. `parts` are content parts of kind text; each end of a part is a border at which a
-    prefix may be kept (brand voice, source text and brief travel as separate parts)."""
+    prefix may be kept (brand voice, source text and brief travel as separate parts).
+
+    An assistant's message may call tools; a tool's message answers the call `tool_call_id`.
+    """
 
     role: Role
     parts: tuple[str, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
     @property
     def text(self) -> str:
@@ -53,6 +67,7 @@ class ChatRequest:
 class FinishReason(StrEnum):
     STOP = "stop"  # the model ended its answer or a stop string came
     LENGTH = "length"  # max_tokens or the context ran out: the text is cut off
+    TOOL_CALLS = "tool_calls"  # the answer asks for tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +86,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely the model found a token, before penalties, bias, temperature and structure; natural logarithms."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]  # the likeliest tokens at its place, best first
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the answer, as it is generated."""
+    """A piece of the answer, as it is generated, and its tokens where they were asked for."""
 
     text: str
+    tokens: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,11 @@ class Sampler:
     id. The random number of position i is Philox(seed, i): a counter, not a stream (Salmon et al. 2011).
     """
 
-    def __init__(self, sampling: Sampling, seed: int, prompt: Sequence[int], never: Sequence[int] = ()) -> None:
+    def __init__(self, sampling: Sampling, seed: int, prompt: Sequence[int]) -> None:
         self._sampling = sampling
         self._seed = seed
         self._prompt = np.array(prompt, dtype=np.int64)
         self._position = len(prompt)
-        self._never = np.array(never, dtype=np.int64)
         self._biased = np.array([token for token, _ in sampling.logit_bias], dtype=np.int64)
         self._bias = np.array([bias for _, bias in sampling.logit_bias], dtype=np.float32)
         self._counts: NDArray[np.int32] | None = None  # (v,) how often each token stands in the answer
@@ -44,7 +43,6 @@ class Sampler:
         """
         self._penalise(logits)
         logits[self._biased] += self._bias
-        logits[self._never] = -np.inf
         if allowed is not None:
             logits += _BARRED[allowed]
         token = int(logits.argmax())
@@ -83,7 +81,7 @@ class Sampler:
             candidates = np.flatnonzero(logits >= logits.max() + temperature * np.float32(np.log(sampling.min_p)))
             scores = logits[candidates]
         if 0 < sampling.top_k < len(scores):
-            best = _best(scores, sampling.top_k)
+            best = best_tokens(scores, sampling.top_k)
             candidates, scores = best if candidates is None else candidates[best], scores[best]
         weights = _weights(scores, temperature)
         if sampling.top_p < 1:
@@ -93,7 +91,7 @@ class Sampler:
         return drawn if candidates is None else int(candidates[drawn])
 
 
-def _best(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+def best_tokens(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Rising ids of the `count` best; of equals the lowest ids."""
     least = np.partition(scores, -count)[-count]
     best = np.flatnonzero(scores >= least)

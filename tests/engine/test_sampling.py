@@ -63,11 +63,6 @@ def test_repetition_penalty_lowers_what_stands_in_prompt_and_answer():
     assert [sampler.choose(logits.copy()) for _ in range(3)] == [2, 1, 1]
 
 
-def test_a_token_that_may_never_come_never_comes():
-    sampler = Sampler(Sampling(temperature=0), 0, prompt=[], never=[1])
-    assert sampler.choose(LOGITS.copy()) == 2
-
-
 def test_presence_and_frequency_penalties_count_the_answer_alone():
     logits = np.array([0.0, 4.0, 3.0], dtype=np.float32)
     once = Sampler(Sampling(temperature=0, presence_penalty=1.5), 0, prompt=[1, 1])

@@ -83,7 +83,7 @@ def test_reading_in_chunks_equals_reading_at_once(tmp_path: Path, name: str, chu
     np.testing.assert_allclose(log_probabilities(model, PROMPT, chunk), whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1"])
+@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
 def test_quantised_weights_equal_the_third_party_dequantiser(tmp_path: Path, kind: str):
     kind_id = gguf.GGMLQuantizationType[kind]
     quantised = load_model(write_tiny(tmp_path / "quantised.gguf", quantise=kind_id))
@@ -109,7 +109,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "experts": ({"keys": {"expert_count": 8}}, "mixes 8 experts"),
     "too many experts": (HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts(used=7)}, "7 of 6 experts"),
     "architecture": ({"family": "qwen2"}, "architecture is 'qwen2'"),
-    "number format": ({"quantise": gguf.GGMLQuantizationType.Q5_0}, "stored as Q5_0"),
+    "number format": ({"quantise": gguf.GGMLQuantizationType.MXFP4}, "stored as MXFP4"),
     "pre-tokeniser": ({"pre": "qwen2"}, "rules 'qwen2'"),
     "no chat template": ({"template": None}, "no chat template"),
     "broken chat template": ({"template": "{% for %}"}, "chat template"),

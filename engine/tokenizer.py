@@ -1,4 +1,4 @@
-"""Text to tokens and back, rebuilt from a GGUF file's metadata with the `tokenizers` library.
+"""Text to tokens and back, with the `tokenizers` library; rebuilt from a GGUF file's metadata.
 
 Only byte-level BPE ("gpt2" in GGUF) is known. Pre-tokeniser patterns are those of llama.cpp (src/llama-vocab.cpp)
 and the published tokenizer.json files. A control token (<|im_start|> …) is made only where the caller allows it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
@@ -30,10 +30,10 @@ PRE_TOKENIZERS: Final[Mapping[str, tuple[str, ...]]] = {
     "dbrx": (_LLAMA3,),
 }
 
-_NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type
+NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # tokenizer.ggml.token_type
 _END_OF_TURN_KEYS: Final = ("eos_token_id", "eot_token_id", "eom_token_id")
 # Control tokens that end a turn although a file names only one of them as its end (as llama.cpp does).
-_END_OF_TURN_NAMES: Final = frozenset(("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|end|>"))
+END_OF_TURN_NAMES: Final = frozenset(("<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|end|>"))
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -48,17 +48,17 @@ _BYTES: Final[Mapping[str, int]] = _byte_alphabet()
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The token lists of a GGUF file, checked."""
+    """The token lists of a checkpoint, checked. `merges` and `pre` are a GGUF file's; tokenizer.json keeps its own."""
 
     tokens: list[str]
     kinds: list[int]
-    merges: list[tuple[str, str]]
-    pre: str
     end_ids: frozenset[int]  # an answer ends at any of these
     bos: int | None
     add_bos: bool
     bos_text: str
     eos_text: str
+    merges: list[tuple[str, str]] = field(default_factory=list)
+    pre: str = ""
 
 
 def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
@@ -84,9 +84,7 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
     known_tokens = set(tokens)
     if not all(len(pair) == 2 and {*pair, "".join(pair)} <= known_tokens for pair in pairs):
         raise damaged("a merge joins tokens that it does not hold")
-    for token, kind in zip(tokens, kinds, strict=True):
-        if kind == _NORMAL and not all(character in _BYTES for character in token):
-            raise damaged(f"the token {token[:40]!r} is not written in the byte alphabet")
+    check_byte_alphabet(tokens, kinds)
 
     def token_id(name: str) -> int | None:
         value = key(name)
@@ -95,7 +93,7 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
         return value
 
     ends = {value for name in _END_OF_TURN_KEYS if (value := token_id(name)) is not None}
-    ends |= {i for i, kind in enumerate(kinds) if kind == _CONTROL and tokens[i] in _END_OF_TURN_NAMES}
+    ends |= {i for i, kind in enumerate(kinds) if kind == CONTROL and tokens[i] in END_OF_TURN_NAMES}
     if not ends:
         raise damaged("it names no token that ends an answer")
     bos, eos = token_id("bos_token_id"), token_id("eos_token_id")
@@ -112,24 +110,33 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
     )
 
 
+def check_byte_alphabet(tokens: Sequence[str], kinds: Sequence[int]) -> None:
+    for token, kind in zip(tokens, kinds, strict=True):
+        if kind == NORMAL and not all(character in _BYTES for character in token):
+            raise damaged(f"the token {token[:40]!r} is not written in the byte alphabet")
+
+
 def _strings(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(entry, str) for entry in value)
 
 
 class TextTokenizer:
-    """Encodes and decodes with one model's vocabulary. Safe to share between threads."""
+    """Encodes and decodes with one model's vocabulary. Safe to share between threads.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    `bpe` turns ordinary text into tokens; without it, it is built from the vocabulary's merges.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, bpe: Tokenizer | None = None) -> None:
         self.vocabulary = vocabulary
-        self._bpe = _byte_level_bpe(vocabulary)
+        self._bpe = bpe or _byte_level_bpe(vocabulary)
         kinds = list(zip(vocabulary.tokens, vocabulary.kinds, strict=True))
-        self._ids = {token: i for i, (token, kind) in enumerate(kinds) if kind in (_CONTROL, _USER_DEFINED) and token}
-        user_defined = {token for token, kind in kinds if kind == _USER_DEFINED and token}
+        self._ids = {token: i for i, (token, kind) in enumerate(kinds) if kind in (CONTROL, USER_DEFINED) and token}
+        user_defined = {token for token, kind in kinds if kind == USER_DEFINED and token}
         self.control_texts = frozenset(self._ids.keys() - user_defined)
         self._split_user_defined = _splitter(user_defined)
         self._split_all = _splitter(self._ids)
         self._piece = [_piece(token, kind) for token, kind in kinds]
-        self.unused_ids = [i for i, (_, kind) in enumerate(kinds) if kind == _UNUSED]  # padding rows, never sampled
+        self.unused_ids = [i for i, (_, kind) in enumerate(kinds) if kind == UNUSED]  # padding rows, never sampled
 
     def encode(self, text: str, *, control: bool) -> list[int]:
         """Token ids of `text`. With control=False the text of a control token is ordinary text."""
@@ -192,6 +199,6 @@ def _splitter(tokens: Sequence[str] | set[str] | Mapping[str, int]) -> Callable[
 
 
 def _piece(token: str, kind: int) -> bytes:
-    if kind == _NORMAL:
+    if kind == NORMAL:
         return bytes(_BYTES[character] for character in token)
-    return token.encode() if kind == _USER_DEFINED else b""
+    return token.encode() if kind == USER_DEFINED else b""

@@ -10,24 +10,20 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES
+from engine.checkpoint.mapped import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_TENSORS, MappedFile, TensorEntry
 from engine.errors import ModelFileError, damaged, unsupported
 
 MAGIC: Final = b"GGUF"
 MAX_KEYS: Final = 65_536
-MAX_TENSORS: Final = 65_536
 MAX_KEY_BYTES: Final = 65_535
 MAX_STRING_BYTES: Final = 16 << 20  # a chat template is some kilobytes
 MAX_ARRAY: Final = 1 << 21  # the largest vocabularies have about 2**18 entries
-MAX_NAME_BYTES: Final = 128
-MAX_DIMENSIONS: Final = 4
 
 _STRING: Final = 8
 _ARRAY: Final = 9
@@ -37,17 +33,6 @@ _SCALARS: Final[Mapping[int, tuple[str, int]]] = {
     0: ("B", 1), 1: ("b", 1), 2: ("H", 2), 3: ("h", 2), 4: ("I", 4), 5: ("i", 4), 6: ("f", 4),
     _BOOL: ("B", 1), 10: ("Q", 8), 11: ("q", 8), 12: ("d", 8),
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
-    """Where one tensor lies. `shape` is outermost first (the file stores it innermost first)."""
-
-    name: str
-    shape: tuple[int, ...]
-    type_id: int
-    offset: int  # from the start of the file
-    size: int  # bytes
 
 
 class _Cursor:
@@ -115,34 +100,26 @@ class _Cursor:
 
 
 class GgufFile:
-    """An open GGUF file: `metadata`, `tensors` by name and the mapped bytes of each.
+    """An open GGUF file: `metadata`, `tensors` by name, and `file` with the bytes of each.
 
     Raises ModelFileError from the constructor for anything that is not a whole, readable GGUF file.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
-            raise ModelFileError(f"The model file {path.name} cannot be opened ({error}).") from error
+        self.file = MappedFile(path)
         try:
             self.metadata: dict[str, Any] = {}
             self.tensors: dict[str, TensorEntry] = {}
             self._read()
         except ModelFileError:
-            self._map.close()
+            self.file.close()
             raise
 
     def close(self) -> None:
-        self._map.close()
-
-    def bytes_of(self, entry: TensorEntry) -> NDArray[np.uint8]:
-        """The tensor's bytes as a copy, so that the file can be closed."""
-        return np.frombuffer(self._map[entry.offset : entry.offset + entry.size], dtype=np.uint8)
+        self.file.close()
 
     def _read(self) -> None:
-        cursor = _Cursor(self._map)
+        cursor = _Cursor(self.file.bytes)
         if cursor.take(4, "its first four bytes") != MAGIC:
             raise damaged("it does not begin with GGUF")
         version = cursor.scalar(4, "its version")
@@ -196,7 +173,7 @@ class GgufFile:
                 raise damaged(f"tensor {header.name} is not aligned")
             if offset < end_before:
                 raise damaged(f"tensor {header.name} overlaps another")
-            if offset + header.size > len(self._map):
+            if offset + header.size > len(self.file.bytes):
                 raise damaged(f"tensor {header.name} reaches past the end of the file")
             end_before = offset + header.size
             if header.name in self.tensors:

@@ -31,9 +31,10 @@ class CheckpointFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = self.json_object(CONFIG)
-        if self.config is None:
+        config = self.json_object(CONFIG)
+        if config is None:
             raise ModelFileError(f"The folder {path.name} is not a model: it holds no {CONFIG}; choose another.")
+        self.config = config
         self.files: list[SafetensorsFile] = []
         try:
             self._open_weights()

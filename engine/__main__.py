@@ -57,18 +57,15 @@ def _from(low: int, high: int) -> Callable[[str], int]:
 def _serve(options: argparse.Namespace) -> int:
     # Threads that wait must sleep, not spin: on a busy desktop spinning ones take the time from those that work.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # torch takes a second to import: not for --help, and only once the owner is watched
-    import torch
-
+    # these take a moment to import: not for --help, and only once the owner is watched
     from engine.errors import ModelFileError
     from engine.loader import load_model
     from engine.scheduler import Scheduler
     from engine.server import make_app, serve
 
-    torch.set_num_threads(options.threads)  # fixed: sums, and so texts, may change with the number of threads
     try:
         listener = _listen(options.host, options.port)
-        model = load_model(options.model, options.context)
+        model = load_model(options.model, options.context, options.threads)
     except (ModelFileError, OSError) as error:
         sentence = str(error)
         sys.stderr.write(sentence + "\n")

@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import torch
-
 from engine.decoding import Decoding
 from engine.loader import LoadedModel
 from engine.protocol import Delta, Finished, FinishReason, Sampling, Usage
+from engine.reading import Reading, State
 from engine.sampling import Sampler
-from engine.state import SequenceState
 from engine.structure import Structure
 
 # Tokens of a prompt read in one step. The borders depend on the prompt alone, so that equal prompts give equal bits;
@@ -41,7 +39,7 @@ class Generation:
         top_logprobs: int | None = None,
     ) -> None:
         self._model = model
-        self._prompt = torch.tensor(prompt, dtype=torch.int64)
+        self._prompt = prompt
         self._max_tokens = min(max_tokens, model.info.context - len(prompt))
         self._emit = emit
         self._decoding = Decoding(
@@ -53,7 +51,7 @@ class Generation:
             structure=structure,
             top_logprobs=top_logprobs,
         )
-        self._state: SequenceState | None = None
+        self._state: State | None = None
         self._started = self._read = 0.0  # time.perf_counter() at the first step and at the prompt's end
         self._cancelled = False
 
@@ -69,14 +67,16 @@ class Generation:
         if self._state is None:
             self._started = time.perf_counter()
             # the last token is never read, but a prompt whose answer is empty still needs its own place
-            self._state = SequenceState(self._model.decoder.config, len(self._prompt) + self._max_tokens)
+            self._state = self._model.decoder.new_state(len(self._prompt) + self._max_tokens)
         if (at := self._state.length) < len(self._prompt):
-            hidden = self._model.decoder.hidden(self._prompt[at : at + PREFILL_CHUNK], self._state)
-            if self._state.length < len(self._prompt):
-                return False
+            tokens = self._prompt[at : at + PREFILL_CHUNK]
+            last = at + len(tokens) == len(self._prompt)
         else:
-            hidden = self._model.decoder.hidden(torch.tensor(self._decoding.tokens[-1:]), self._state)
-        reason = self._decoding.take(self._model.decoder.logits(hidden[-1:])[0].numpy())
+            tokens, last = self._decoding.tokens[-1:], True
+        [logits] = self._model.decoder.step([Reading(self._state, tokens, int(last))])
+        if not last:
+            return False
+        reason = self._decoding.take(logits[0])
         if len(self._decoding.tokens) == 1:
             self._read = time.perf_counter()
         return reason is not None and self._finish(reason)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engine.checkpoint.dequantize import Floats
 from engine.config import LayerType, ModelConfig
@@ -15,6 +17,7 @@ from engine.model.experts import Experts
 from engine.model.mamba import Mamba
 from engine.model.mlp import Mlp
 from engine.model.rope import Angles, Rope
+from engine.reading import Reading
 from engine.state import LayerState, SequenceState
 from kernels import ops
 
@@ -47,8 +50,13 @@ class Layer:
         return x
 
 
-class Decoder:
-    """A whole model. `weights` may make its tensors when asked; each is asked for once, from several threads."""
+class TorchDecoder:
+    """A whole model in torch: the reference for every other decoder, and what runs where no kernels can be had.
+
+    `weights` may make its arrays when asked; each is asked for once, from several threads.
+    """
+
+    kernels: Final[Mapping[str, str]] = ops.IMPLEMENTATIONS
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Floats]) -> None:
         self.config = config
@@ -59,9 +67,16 @@ class Decoder:
         with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="weights") as pool:  # numpy frees the GIL
             self.layers = list(pool.map(lambda i: Layer(config, i, weights), range(len(config.layer_types))))
 
+    def new_state(self, capacity: int) -> SequenceState:
+        return SequenceState(self.config, capacity)
+
     @torch.inference_mode()
-    def hidden(self, tokens: torch.Tensor, state: SequenceState) -> torch.Tensor:
-        """Read tokens (l,) after those already in `state`; their last hidden states, (l, d)."""
+    def step(self, readings: Sequence[Reading[SequenceState]]) -> list[NDArray[np.float32]]:
+        """One sequence after another, so that none changes another's numbers."""
+        return [self._read(reading).numpy() for reading in readings]
+
+    def _read(self, reading: Reading[SequenceState]) -> torch.Tensor:
+        state, tokens = reading.state, torch.tensor(reading.tokens, dtype=torch.int64)
         length = state.length
         if length + len(tokens) > state.capacity:
             raise ValueError(f"{length} + {len(tokens)} tokens do not fit into a state of {state.capacity}")
@@ -70,9 +85,5 @@ class Decoder:
         for layer, layer_state in zip(self.layers, state.layers, strict=True):
             x = layer(x, layer_state, length, angles)
         state.length += len(tokens)
-        return ops.rms_norm(x, self.norm, self.config.norm_epsilon)
-
-    @torch.inference_mode()
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Scores of every token after each hidden state: (l, d) -> (l, v)."""
+        hidden = ops.rms_norm(x[len(tokens) - reading.last :], self.norm, self.config.norm_epsilon)
         return ops.linear(hidden, self.head) / self.config.logits_divisor

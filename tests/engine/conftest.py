@@ -1,4 +1,4 @@
-"""The starter model, loaded once, and llama.cpp serving the same file."""
+"""The starter model, loaded once, and llama.cpp serving the same file; both keep keys and values in float32."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-import torch
 
 from engine.loader import LoadedModel, load_model
-from tests.engine.oracle import llama_cpp_client
+from tests.engine.oracle import FLOAT32, llama_cpp_client
 
 
 @pytest.fixture(scope="session")
 def starter(starter_model: Path) -> LoadedModel:
-    torch.set_num_threads(1)  # the suite runs a worker on each core
-    return load_model(starter_model)
+    return load_model(starter_model, threads=1, exact_cache=True)  # the suite runs a worker on each core
 
 
 @pytest.fixture(scope="session")
 def llama_cpp(starter_model: Path) -> Iterator[httpx.Client]:
-    with llama_cpp_client(starter_model) as client:
+    with llama_cpp_client(starter_model, **FLOAT32) as client:
         yield client

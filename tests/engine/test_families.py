@@ -8,11 +8,10 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-import torch
 
 from engine.errors import ModelFileError
 from engine.loader import LoadedModel, load_model
-from engine.state import SequenceState
+from engine.reading import Reading
 from tests.engine.oracle import FLOAT32, llama_cpp_client
 from tests.engine.tiny import GRANITE, KV_HEADS, LAYERS, TinyExperts, TinyMamba, write_tiny
 
@@ -21,10 +20,11 @@ PROMPT = [60, 70, 80, 3, 200, 261, 90, 91, 92, 93]
 
 def log_probabilities(model: LoadedModel, prompt: list[int], chunk: int) -> np.ndarray:
     """Of the token after `prompt`, read `chunk` tokens at a time."""
-    state = SequenceState(model.decoder.config, len(prompt))
+    state = model.decoder.new_state(len(prompt))
     for at in range(0, len(prompt), chunk):
-        hidden = model.decoder.hidden(torch.tensor(prompt[at : at + chunk]), state)
-    return torch.log_softmax(model.decoder.logits(hidden[-1:])[0].double(), -1).numpy()
+        [logits] = model.decoder.step([Reading(state, prompt[at : at + chunk])])
+    shifted = logits[0].astype(np.float64) - logits[0].max()
+    return shifted - np.log(np.exp(shifted).sum())
 
 
 HYBRID = {"family": "granitehybrid", "keys": GRANITE, "kv_heads": [0, KV_HEADS, 0], "rope": False}
@@ -46,7 +46,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family_equals_llama_cpp(tmp_path: Path, name: str):
     path = write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name])
-    model = load_model(path)
+    model = load_model(path, exact_cache=True)
     with llama_cpp_client(path, **FLOAT32) as client:
         vocabulary = model.decoder.config.vocabulary
         request = {"prompt": PROMPT, "n_predict": 1, "temperature": 0, "n_probs": vocabulary}
@@ -60,25 +60,29 @@ def test_family_equals_llama_cpp(tmp_path: Path, name: str):
 @pytest.mark.parametrize("rope", [True, False])
 def test_hybrid_of_attention_layers_alone_equals_granite(tmp_path: Path, rope: bool):
     """llama.cpp cannot open such a file (it asserts on its empty Mamba cache), but the shape is the same decoder."""
-    granite = load_model(write_tiny(tmp_path / "granite.gguf", "granite", keys=GRANITE, rope=rope))
+    granite = load_model(write_tiny(tmp_path / "granite.gguf", "granite", keys=GRANITE, rope=rope), exact_cache=True)
     kv_heads = [KV_HEADS] * LAYERS
-    hybrid = load_model(write_tiny(tmp_path / "h.gguf", "granitehybrid", keys=GRANITE, rope=rope, kv_heads=kv_heads))
+    hybrid = load_model(
+        write_tiny(tmp_path / "h.gguf", "granitehybrid", keys=GRANITE, rope=rope, kv_heads=kv_heads), exact_cache=True
+    )
     assert hybrid.decoder.config.family == "granitehybrid"
     np.testing.assert_array_equal(log_probabilities(hybrid, PROMPT, 4), log_probabilities(granite, PROMPT, 4))
 
 
 def test_mamba_keys_of_a_dense_model_mean_nothing(tmp_path: Path):
     """The converter copies them from the dense 4.0 checkpoints, with other numbers than the model's."""
-    plain = load_model(write_tiny(tmp_path / "plain.gguf", "granite", keys=GRANITE))
+    plain = load_model(write_tiny(tmp_path / "plain.gguf", "granite", keys=GRANITE), exact_cache=True)
     keys = {**GRANITE, "ssm.state_size": 256, "ssm.inner_size": 7, "expert_count": 0}
-    inert = load_model(write_tiny(tmp_path / "inert.gguf", "granite", keys=keys, kv_heads=[KV_HEADS] * LAYERS))
+    inert = load_model(
+        write_tiny(tmp_path / "inert.gguf", "granite", keys=keys, kv_heads=[KV_HEADS] * LAYERS), exact_cache=True
+    )
     assert inert.decoder.config == plain.decoder.config
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7])
 @pytest.mark.parametrize("name", ["granite", "hybrid with experts"])
 def test_reading_in_chunks_equals_reading_at_once(tmp_path: Path, name: str, chunk: int):
-    model = load_model(write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name]))
+    model = load_model(write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name]), exact_cache=True)
     whole = log_probabilities(model, PROMPT, len(PROMPT))
     np.testing.assert_allclose(log_probabilities(model, PROMPT, chunk), whole, atol=1e-5)
 
@@ -86,7 +90,7 @@ def test_reading_in_chunks_equals_reading_at_once(tmp_path: Path, name: str, chu
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
 def test_quantised_weights_equal_the_third_party_dequantiser(tmp_path: Path, kind: str):
     kind_id = gguf.GGMLQuantizationType[kind]
-    quantised = load_model(write_tiny(tmp_path / "quantised.gguf", quantise=kind_id))
+    quantised = load_model(write_tiny(tmp_path / "quantised.gguf", quantise=kind_id), reference=True)
     reader = gguf.GGUFReader(tmp_path / "quantised.gguf")
     values = {t.name: gguf.dequantize(t.data, t.tensor_type) for t in reader.tensors}
     embed = quantised.decoder.embed.T.numpy()

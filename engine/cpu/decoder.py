@@ -1,0 +1,85 @@
+"""A decoder on the CPU kernels: a batch of sequences goes through the whole model in one native call."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.checkpoint.weights import Weights
+from engine.config import ModelConfig
+from engine.cpu.packing import PackedModel
+from engine.cpu.state import CpuState
+from engine.errors import damaged
+from engine.reading import Reading
+from kernels.cpu import library as native
+
+MAX_COLUMNS: Final = 512  # tokens of one step
+
+
+class CpuDecoder:
+    """A whole model. Raises ModelFileError, MemoryError, or BuildError where there are no kernels.
+
+    A token's numbers depend on its own sequence alone: batch, chunks, threads and forks change no bit of them.
+    """
+
+    kernels: Final[Mapping[str, str]] = {"step": "cpu"}
+
+    def __init__(self, config: ModelConfig, weights: Weights, threads: int, *, exact_cache: bool = False) -> None:
+        self.config = config
+        self._packed = PackedModel(config, weights, threads, exact_cache=exact_cache)
+        self._page_bytes = int(native.library().qc_page_bytes(ctypes.byref(self._packed.model)))
+        self._context = native.Context(self._packed.model, MAX_COLUMNS, threads)
+        # Packed weights are never looked at one by one; a number that is none shows in everything after it.
+        [logits] = self.step([Reading(self.new_state(1), [0])])
+        if not np.isfinite(logits).all():
+            raise damaged("its weights hold a value that is not a number")
+
+    def new_state(self, capacity: int) -> CpuState:
+        """An empty sequence of at most `capacity` tokens."""
+        return CpuState(self.config, self._page_bytes, capacity)
+
+    def step(self, readings: Sequence[Reading[CpuState]]) -> list[NDArray[np.float32]]:
+        """Let each sequence read its tokens; the logits of its last ones, (last, vocabulary).
+
+        At most MAX_COLUMNS tokens together. Raises ValueError where a state has no room for its tokens.
+        """
+        tokens: list[int] = []
+        views: list[native.Sequence] = []
+        wanted: list[int] = []
+        for reading in readings:
+            state, count = reading.state, len(reading.tokens)
+            if state.length + count > state.capacity:
+                raise ValueError(f"{state.length} + {count} tokens do not fit into a state of {state.capacity}")
+            state.room_for(count)
+            views.append(state.view(len(tokens), count))
+            tokens.extend(reading.tokens)
+            wanted.extend(range(len(tokens) - reading.last, len(tokens)))
+        if len(tokens) > MAX_COLUMNS:
+            raise ValueError(f"{len(tokens)} tokens are more than a step's {MAX_COLUMNS}")
+        ids, columns = np.array(tokens, np.int32), np.array(wanted, np.int32)
+        if len(ids) and not 0 <= ids.min() <= ids.max() < self.config.vocabulary:
+            raise ValueError("a token is not in the vocabulary")
+        logits = np.empty((len(wanted), -(-self.config.vocabulary // native.GROUP) * native.GROUP), np.float32)
+        batch = native.Batch(
+            tokens=ids.ctypes.data,
+            sequences=(native.Sequence * len(views))(*views),
+            logit_columns=columns.ctypes.data,
+            logits=logits.ctypes.data,
+            columns=len(ids),
+            sequence_count=len(views),
+            logit_count=len(wanted),
+        )
+        self._context.step(batch)
+        results, at = [], 0
+        for reading in readings:
+            reading.state.length += len(reading.tokens)
+            results.append(logits[at : at + reading.last, : self.config.vocabulary])
+            at += reading.last
+        return results
+
+    def close(self) -> None:
+        self._context.close()

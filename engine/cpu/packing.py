@@ -1,0 +1,161 @@
+"""From a checkpoint's tensors to the packed model that kernels/cpu reads."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.checkpoint.dequantize import Floats, dequantize
+from engine.checkpoint.weights import Weights
+from engine.config import ModelConfig
+from kernels.cpu import library as native
+
+Bytes = NDArray[np.uint8]
+
+_ALIGNMENT: Final = 64
+
+
+def why_not(config: ModelConfig) -> str | None:
+    """What of this model the kernels cannot compute; None where they can."""
+    widths = [config.hidden, config.intermediate, config.head_dim]
+    if config.mamba:
+        widths += [config.mamba.head_dim, config.mamba.channels, config.mamba.inner // config.mamba.groups]
+    if config.experts:
+        return "experts are not among the CPU kernels"
+    if config.attention_bias or config.mlp_bias or (config.mamba and config.mamba.projection_bias):
+        return "biases of matrices are not among the CPU kernels"
+    if any(width % native.GROUP for width in widths):
+        return f"a width is not a multiple of {native.GROUP}"
+    if config.head_dim > 1024:
+        return "its heads are wider than 1024"
+    return None
+
+
+class PackedModel:
+    """`model` for the kernels, and the memory behind it. Raises ModelFileError where a tensor cannot be read."""
+
+    def __init__(self, config: ModelConfig, tensors: Weights, threads: int, *, exact_cache: bool = False) -> None:
+        self._tensors = tensors
+        self._kept: list[NDArray[np.generic]] = []
+        self.attention_layers = config.layer_types.count("attention")
+        self.mamba_layers = config.layer_types.count("mamba")
+        with ThreadPoolExecutor(threads, thread_name_prefix="pack") as pool:
+            embed = pool.submit(self._matrix, "embed")
+            layers = list(pool.map(lambda index: self._layer(config, index), range(len(config.layer_types))))
+            head = pool.submit(self._matrix, "head") if "head" in tensors else embed
+        self._layers = (native.Layer * len(layers))(*layers)
+        self.model = self._model(config, embed.result(), head.result())
+        self.model.kv_format = native.F32 if exact_cache else native.F16
+
+    def _model(self, config: ModelConfig, embed: native.Matrix, head: native.Matrix) -> native.Model:
+        model = native.Model(
+            hidden=config.hidden,
+            intermediate=config.intermediate,
+            vocabulary=config.vocabulary,
+            layer_count=len(config.layer_types),
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            rope=native.NO_ROPE,
+            epsilon=config.norm_epsilon,
+            embedding_multiplier=config.embedding_multiplier,
+            residual_multiplier=config.residual_multiplier,
+            attention_multiplier=config.attention_multiplier,
+            logits_divisor=config.logits_divisor,
+            norm=self._floats("norm"),
+            embed=embed,
+            head=head,
+            layers=self._layers,
+        )
+        if config.rope_base is not None:
+            exponents = np.arange(0, config.head_dim, 2, dtype=np.float64) / config.head_dim
+            frequencies = config.rope_base**-exponents
+            self._kept.append(frequencies)
+            model.rope = native.ROPE_PAIRS if self._tensors.rotates_pairs else native.ROPE_HALVES
+            model.inverse_frequencies = frequencies.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+        model.state_groups = 1
+        if mamba := config.mamba:
+            model.mamba_heads, model.mamba_head_dim = mamba.heads, mamba.head_dim
+            model.state, model.state_groups, model.conv_width = mamba.state, mamba.groups, mamba.convolution
+            model.dt_low, model.dt_high = mamba.time_step_limit
+        return model
+
+    def _layer(self, config: ModelConfig, index: int) -> native.Layer:
+        def name(part: str) -> str:
+            return f"layers.{index}.{part}"
+
+        kind = config.layer_types[index]
+        layer = native.Layer(
+            index=config.layer_types[:index].count(kind),
+            norm1=self._floats(name("norm1")),
+            norm2=self._floats(name("norm2")),
+            gate_up=self._pair(name("mlp.gate"), name("mlp.up")),
+            down=self._matrix(name("mlp.down")),
+        )
+        if kind == "mamba":
+            layer.kind = native.MAMBA
+            layer.in_proj, layer.out_proj = self._matrix(name("mamba.in")), self._matrix(name("mamba.out"))
+            layer.conv_weight = self._floats(name("mamba.conv"), np.transpose)
+            layer.conv_bias = (
+                self._floats(name("mamba.conv_bias")) if name("mamba.conv_bias") in self._tensors else None
+            )
+            layer.dt_bias, layer.a, layer.d = (self._floats(name(f"mamba.{part}")) for part in ("dt_bias", "a", "d"))
+            layer.gate_norm = self._floats(name("mamba.norm"))
+        else:
+            layer.kind = native.ATTENTION
+            layer.q, layer.k, layer.v, layer.o = (self._matrix(name(f"attention.{part}")) for part in "qkvo")
+        return layer
+
+    def _floats(self, name: str, turn: Callable[[Floats], Floats] = lambda values: values) -> int:
+        values = np.ascontiguousarray(turn(self._tensors[name]), dtype=np.float32)
+        self._kept.append(values)
+        return int(values.ctypes.data)
+
+    def _matrix(self, name: str) -> native.Matrix:
+        return self._packed([name])
+
+    def _pair(self, first: str, second: str) -> native.Matrix:
+        return self._packed([first, second])
+
+    def _packed(self, names: list[str]) -> native.Matrix:
+        """One matrix, or two of equal shape with their groups in turn."""
+        sources = [self._source(name) for name in names]
+        if len({format_id for format_id, *_ in sources}) > 1:
+            sources = [self._as_floats(name) for name in names]
+        format_id, rows, columns, _ = sources[0]
+        size = native.packed_bytes(format_id, rows, columns)
+        group = size // (-(-rows // native.GROUP))
+        data = _aligned(size * len(names))
+        for at, (_, _, _, stored) in enumerate(sources):
+            native.pack(format_id, rows, columns, stored, data[at * group :], spread=len(names))
+        del sources
+        for name in names:
+            self._tensors.release(name)
+        self._kept.append(data)
+        return native.matrix(format_id, rows * len(names), columns, data)
+
+    def _source(self, name: str) -> tuple[int, int, int, Bytes]:
+        """Format, rows, columns and bytes: as stored where the kernels read that, else as float32."""
+        if (stored := self._tensors.stored(name)) is not None:
+            format_id, data, (rows, columns) = stored[0], stored[1], self._tensors.shape(name)
+            if format_id in native.FORMATS and native.packed_bytes(format_id, rows, columns):
+                return format_id, rows, columns, data
+        return self._as_floats(name)
+
+    def _as_floats(self, name: str) -> tuple[int, int, int, Bytes]:
+        """In stored row order, as its neighbours are."""
+        stored, (rows, columns) = self._tensors.stored(name), self._tensors.shape(name)
+        values = self._tensors[name] if stored is None else dequantize(stored[1], stored[0], (rows, columns))
+        return native.F32, rows, columns, np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+
+
+def _aligned(size: int) -> Bytes:
+    """Memory that begins at a cache line."""
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % _ALIGNMENT
+    return memory[first : first + size]

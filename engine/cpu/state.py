@@ -1,0 +1,78 @@
+"""What a sequence has read so far, in the kernels' layout: pages of keys and values, and Mamba's fixed-size states.
+
+A page holds 64 tokens of every attention layer. A full page is never written again, so a fork shares it; only the last,
+partly filled one and the Mamba states are copied.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.config import ModelConfig
+from kernels.cpu import library as native
+
+
+class CpuState:
+    """One sequence; `length` tokens are read. Memory grows with it, a page at a time."""
+
+    def __init__(self, config: ModelConfig, page_bytes: int, capacity: int) -> None:
+        self._attention_layers = config.layer_types.count("attention")
+        self._page_bytes = page_bytes
+        self._pages: list[NDArray[np.uint8]] = []  # each (attention layers, page bytes)
+        self.capacity = capacity
+        self.length = 0
+        page_capacity = -(-capacity // native.PAGE)
+        self._table = np.zeros((self._attention_layers, page_capacity), np.uint64)
+        mamba, layers = config.mamba, config.layer_types.count("mamba")
+        self._conv = np.zeros((layers, mamba.convolution - 1, mamba.channels) if mamba else (0, 1, 1), np.float32)
+        self._ssm = np.zeros((layers, mamba.heads, mamba.state, mamba.head_dim) if mamba else (0, 1, 1, 1), np.float32)
+        self._conv_table = _addresses(self._conv)
+        self._ssm_table = _addresses(self._ssm)
+
+    def room_for(self, count: int) -> None:
+        """Have pages for `count` more tokens."""
+        while len(self._pages) * native.PAGE < self.length + count:
+            self._add_page(np.zeros((self._attention_layers, self._page_bytes), np.uint8))
+
+    def view(self, start: int, count: int) -> native.Sequence:
+        """For one step in which it reads `count` tokens at columns from `start` on."""
+        return native.Sequence(
+            position=self.length,
+            start=start,
+            count=count,
+            page_capacity=self._table.shape[1],
+            pages=self._table.ctypes.data,
+            conv=self._conv_table.ctypes.data,
+            ssm=self._ssm_table.ctypes.data,
+        )
+
+    def fork(self) -> CpuState:
+        """A second sequence with the same past."""
+        twin = object.__new__(CpuState)
+        twin._attention_layers, twin._page_bytes = self._attention_layers, self._page_bytes
+        twin.capacity, twin.length = self.capacity, self.length
+        twin._table = np.zeros_like(self._table)
+        twin._pages = []
+        full = self.length // native.PAGE
+        for at, page in enumerate(self._pages):
+            if at * native.PAGE < self.length:
+                twin._add_page(page if at < full else page.copy())
+        twin._conv, twin._ssm = self._conv.copy(), self._ssm.copy()
+        twin._conv_table, twin._ssm_table = _addresses(twin._conv), _addresses(twin._ssm)
+        return twin
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds, shared pages included."""
+        return sum(page.nbytes for page in self._pages) + self._conv.nbytes + self._ssm.nbytes
+
+    def _add_page(self, page: NDArray[np.uint8]) -> None:
+        first, stride = page.ctypes.data, self._page_bytes
+        self._table[:, len(self._pages)] = [first + layer * stride for layer in range(self._attention_layers)]
+        self._pages.append(page)
+
+
+def _addresses(layers: NDArray[np.float32]) -> NDArray[np.uint64]:
+    first, stride = layers.ctypes.data, layers.strides[0]
+    return np.array([first + layer * stride for layer in range(len(layers))], np.uint64)

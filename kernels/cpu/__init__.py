@@ -1,0 +1,1 @@
+"""The CPU engine's kernels: a small C library without dependencies, loaded through ctypes."""

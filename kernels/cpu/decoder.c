@@ -1,0 +1,452 @@
+/* One step of a whole decoder: all threads go through the same phases, with a barrier where the next needs the last.
+ *
+ * With one column every thread prepares the column for itself (norm and rounding take less time than a barrier); with
+ * several they share the columns. Matrix rows are dealt out in tiles as threads ask for them. */
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "attention.h"
+#include "formats.h"
+#include "mamba.h"
+#include "pool.h"
+
+enum { TILE_BYTES = 24576, COUNTERS_A_LAYER = 10, ATTENTION_COLUMNS = 8, SPLIT_FROM = 2 * QC_SEGMENT };
+
+typedef struct { /* prepared columns of one matrix product */
+    float *floats;
+    column32 *by32;
+    column256 *by256;
+} prepared;
+
+struct qc_context {
+    const qc_model *model;
+    const qc_batch *batch;
+    pool *pool;
+    int32_t threads;  /* that work */
+    int32_t prepared_threads; /* that have memory of their own */
+    int64_t wide_stride, mixed_stride;
+    float *x;      /* [columns][hidden], the residual stream */
+    float *wide;   /* [columns][wide_stride]: q|k|v, z|xBC|dt, or silu(gate)*up */
+    float *mixed;  /* [columns][mixed_stride]: what attention or the scan gave */
+    float *conv;   /* [columns][channels] */
+    float *angles; /* [columns][head_dim]: cosines, then sines */
+    float *partials;
+    int64_t partials_size; /* floats */
+    prepared shared, *own; /* for many columns, and each thread's for one */
+    float **scratch;       /* each thread's, for attention */
+    atomic_llong *counters;
+    int64_t counter_count;
+};
+
+typedef struct { /* a thread's way through a step */
+    qc_context *context;
+    int32_t thread;
+    int64_t counter;
+} walk;
+
+static int64_t up_to_eight(int64_t n) { return (n + 7) / 8 * 8; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* -- sharing work ------------------------------------------------------------------------------------------------ */
+
+/* The walk's next counter; every thread takes the same ones in the same order. */
+static atomic_llong *counter(walk *w) { return &w->context->counters[w->counter++]; }
+
+static void barrier(walk *w) { pool_barrier(w->context->pool); }
+
+static void multiply_share(walk *w, const qc_matrix *matrix, const inputs *in, int64_t columns, const outputs *out) {
+    atomic_llong *next = counter(w);
+    int64_t groups = (matrix->rows + 7) / 8, step = out->swiglu ? 2 : 1;
+    int64_t bytes = matrix->columns / format_columns(matrix->format) * block_bytes(matrix->format);
+    int64_t tile = most(TILE_BYTES / bytes, 1), fair = most(groups / (8 * w->context->threads), 1);
+    tile = (tile < fair ? tile : fair) + step - 1;
+    tile -= tile % step;
+    for (;;) {
+        int64_t first = atomic_fetch_add(next, tile);
+        if (first >= groups) return;
+        multiply(matrix, first, first + tile < groups ? first + tile : groups, in, columns, out);
+    }
+}
+
+/* -- preparing columns ------------------------------------------------------------------------------------------- */
+
+static void rms_norm(const float *x, const float *weight, int64_t width, float epsilon, float *out) {
+    f8 squares = f8_zero();
+    for (int64_t i = 0; i < width; i += 8) squares = f8_fma(f8_load(x + i), f8_load(x + i), squares);
+    f8 scale = f8_set(1.0f / sqrtf(f8_sum(squares) / (float)width + epsilon));
+    for (int64_t i = 0; i < width; i += 8) f8_store(out + i, f8_mul(f8_mul(f8_load(x + i), scale), f8_load(weight + i)));
+}
+
+static void round_column(const prepared *p, int64_t column, int64_t width, int wants) {
+    const float *x = p->floats + column * width;
+    if (wants & WANTS_32) quantise32(x, width, p->by32 + column * (width / 32));
+    if (wants & WANTS_256) quantise256(x, width, p->by256 + column * (width / 256));
+}
+
+/* Columns of `from`, through a norm if there is one, in the kinds that `wants` names. */
+static inputs prepare(walk *w, const float *from, int64_t stride, const float *norm, int64_t width, int64_t columns, int wants) {
+    qc_context *c = w->context;
+    int alone = columns == 1;
+    prepared *p = alone ? &c->own[w->thread] : &c->shared;
+    for (int64_t i = alone ? 0 : w->thread; i < columns; i += alone ? 1 : c->threads) {
+        float *to = p->floats + i * width;
+        if (norm)
+            rms_norm(from + i * stride, norm, width, c->model->epsilon, to);
+        else
+            memcpy(to, from + i * stride, (size_t)width * 4);
+        round_column(p, i, width, wants);
+    }
+    if (!alone) barrier(w);
+    return (inputs){p->floats, p->by32, p->by256};
+}
+
+/* -- the parts of a layer ---------------------------------------------------------------------------------------- */
+
+static void rotate(const qc_model *model, float *head, const float *angles) {
+    int64_t half = model->head_dim / 2;
+    const float *cosines = angles, *sines = angles + half;
+    for (int64_t i = 0; i < half; i++) {
+        int64_t a = model->rope == QC_ROPE_PAIRS ? 2 * i : i, b = model->rope == QC_ROPE_PAIRS ? 2 * i + 1 : i + half;
+        float first = head[a], second = head[b];
+        head[a] = first * cosines[i] - second * sines[i];
+        head[b] = second * cosines[i] + first * sines[i];
+    }
+}
+
+static uint8_t *const *pages_of(const qc_sequence *s, const qc_layer *layer) {
+    return s->pages + (int64_t)layer->index * s->page_capacity;
+}
+
+static void rotate_and_append(walk *w, const qc_layer *layer) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    int64_t q_width = (int64_t)m->heads * m->head_dim, kv_width = (int64_t)m->kv_heads * m->head_dim;
+    for (int32_t s = 0; s < c->batch->sequence_count; s++) {
+        const qc_sequence *sequence = &c->batch->sequences[s];
+        for (int32_t i = w->thread; i < sequence->count; i += c->threads) {
+            int64_t column = sequence->start + i;
+            float *q = c->wide + column * c->wide_stride, *k = q + up_to_eight(q_width), *v = k + up_to_eight(kv_width);
+            if (m->rope != QC_NO_ROPE) {
+                const float *angles = c->angles + column * m->head_dim;
+                for (int32_t h = 0; h < m->heads; h++) rotate(m, q + (int64_t)h * m->head_dim, angles);
+                for (int32_t h = 0; h < m->kv_heads; h++) rotate(m, k + (int64_t)h * m->head_dim, angles);
+            }
+            append_column(m, pages_of(sequence, layer), sequence->position + i, k, v);
+        }
+    }
+}
+
+static int64_t segments_of(const qc_sequence *s) { return s->position / QC_SEGMENT + 1; }
+
+/* One token after a long text: segments of it are shared out. Gives the bits that `attend` gives. */
+static void attend_in_segments(walk *w, const qc_layer *layer, const qc_sequence *s) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    int64_t segments = segments_of(s), size = m->heads / m->kv_heads * partial_floats(m);
+    const float *queries = c->wide + s->start * c->wide_stride;
+    atomic_llong *next = counter(w);
+    for (;;) {
+        int64_t item = atomic_fetch_add(next, 1);
+        if (item >= segments * m->kv_heads) break;
+        attend_segment(m, pages_of(s, layer), s->position, (int32_t)(item / segments), item % segments, queries,
+                       c->partials + item * size, c->scratch[w->thread]);
+    }
+    barrier(w);
+    for (int32_t h = w->thread; h < m->kv_heads; h += c->threads)
+        combine_segments(m, segments, h, c->partials + h * segments * size, size, c->mixed + s->start * c->mixed_stride);
+}
+
+static int splits(const qc_context *c, const qc_sequence *s) {
+    const qc_model *m = c->model;
+    int64_t floats = segments_of(s) * m->heads * partial_floats(m);
+    return c->threads > 1 && c->batch->columns == 1 && s->position >= SPLIT_FROM && floats <= c->partials_size;
+}
+
+static void attend_all(walk *w, const qc_layer *layer) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    if (splits(c, &c->batch->sequences[0])) {
+        attend_in_segments(w, layer, &c->batch->sequences[0]);
+        return;
+    }
+    atomic_llong *next = counter(w);
+    int64_t before = 0, item = atomic_fetch_add(next, 1);
+    for (int32_t s = 0; s < c->batch->sequence_count; s++) {
+        const qc_sequence *sequence = &c->batch->sequences[s];
+        int64_t blocks = (sequence->count + ATTENTION_COLUMNS - 1) / ATTENTION_COLUMNS, items = blocks * m->kv_heads;
+        for (; item < before + items; item = atomic_fetch_add(next, 1)) {
+            int64_t block = (item - before) / m->kv_heads, first = block * ATTENTION_COLUMNS, column = sequence->start + first;
+            int64_t left = sequence->count - first;
+            attend(m, pages_of(sequence, layer), sequence->position + first, (int32_t)((item - before) % m->kv_heads),
+                   (int32_t)(left < ATTENTION_COLUMNS ? left : ATTENTION_COLUMNS), c->wide + column * c->wide_stride,
+                   c->wide_stride, c->mixed + column * c->mixed_stride, c->mixed_stride, c->scratch[w->thread]);
+        }
+        before += items;
+    }
+}
+
+static void attention_mixer(walk *w, const qc_layer *layer) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    int64_t columns = c->batch->columns, q_width = (int64_t)m->heads * m->head_dim, kv_width = (int64_t)m->kv_heads * m->head_dim;
+    int wants = input_kind(layer->q.format) | input_kind(layer->k.format) | input_kind(layer->v.format);
+    inputs in = prepare(w, c->x, m->hidden, layer->norm1, m->hidden, columns, wants);
+    outputs q = {c->wide, c->wide_stride, 1.0f, 0, 0}, k = q, v = q;
+    k.out += up_to_eight(q_width);
+    v.out = k.out + up_to_eight(kv_width);
+    multiply_share(w, &layer->q, &in, columns, &q);
+    multiply_share(w, &layer->k, &in, columns, &k);
+    multiply_share(w, &layer->v, &in, columns, &v);
+    barrier(w);
+    rotate_and_append(w, layer);
+    barrier(w);
+    attend_all(w, layer);
+    barrier(w);
+    in = prepare(w, c->mixed, c->mixed_stride, NULL, q_width, columns, input_kind(layer->o.format));
+    outputs out = {c->x, m->hidden, m->residual_multiplier, 1, 0};
+    multiply_share(w, &layer->o, &in, columns, &out);
+}
+
+static void mamba_mixer(walk *w, const qc_layer *layer) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    int64_t columns = c->batch->columns, inner = mamba_inner(m), channels = mamba_channels(m);
+    inputs in = prepare(w, c->x, m->hidden, layer->norm1, m->hidden, columns, input_kind(layer->in_proj.format));
+    outputs projected = {c->wide, c->wide_stride, 1.0f, 0, 0};
+    multiply_share(w, &layer->in_proj, &in, columns, &projected);
+    barrier(w);
+    int64_t vectors = channels / 8, share = (vectors + c->threads - 1) / c->threads;
+    int64_t first = w->thread * share * 8, last = first + share * 8 < channels ? first + share * 8 : channels;
+    for (int32_t s = 0; s < c->batch->sequence_count; s++) {
+        const qc_sequence *sequence = &c->batch->sequences[s];
+        convolve(m, layer, first, last, sequence->count, c->wide + sequence->start * c->wide_stride + inner, c->wide_stride,
+                 sequence->conv[layer->index], c->conv + sequence->start * channels, channels);
+    }
+    barrier(w);
+    atomic_llong *next = counter(w);
+    for (;;) {
+        int64_t item = atomic_fetch_add(next, 1);
+        if (item >= (int64_t)c->batch->sequence_count * m->mamba_heads) break;
+        const qc_sequence *sequence = &c->batch->sequences[item / m->mamba_heads];
+        int32_t head = (int32_t)(item % m->mamba_heads);
+        float *wide = c->wide + sequence->start * c->wide_stride;
+        scan_head(m, layer, head, sequence->count, c->conv + sequence->start * channels, channels,
+                  wide + inner + channels + head, c->wide_stride,
+                  sequence->ssm[layer->index] + (int64_t)head * m->state * m->mamba_head_dim,
+                  c->mixed + sequence->start * c->mixed_stride, c->mixed_stride);
+    }
+    barrier(w);
+    /* One column: every thread norms it into its own place; several: each its share, where they stand. */
+    float *y = c->mixed;
+    int64_t stride = c->mixed_stride;
+    if (columns == 1) {
+        y = c->own[w->thread].floats;
+        memcpy(y, c->mixed, (size_t)inner * 4);
+        gated_norm(m, layer, y, c->wide);
+        round_column(&c->own[w->thread], 0, inner, input_kind(layer->out_proj.format));
+        in = (inputs){y, c->own[w->thread].by32, c->own[w->thread].by256};
+    } else {
+        for (int64_t i = w->thread; i < columns; i += c->threads) gated_norm(m, layer, y + i * stride, c->wide + i * c->wide_stride);
+        in = prepare(w, y, stride, NULL, inner, columns, input_kind(layer->out_proj.format));
+    }
+    outputs out = {c->x, m->hidden, m->residual_multiplier, 1, 0};
+    multiply_share(w, &layer->out_proj, &in, columns, &out);
+}
+
+static void feed_forward(walk *w, const qc_layer *layer) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    int64_t columns = c->batch->columns;
+    inputs in = prepare(w, c->x, m->hidden, layer->norm2, m->hidden, columns, input_kind(layer->gate_up.format));
+    outputs gated = {c->wide, c->wide_stride, 1.0f, 0, 1};
+    multiply_share(w, &layer->gate_up, &in, columns, &gated);
+    barrier(w);
+    in = prepare(w, c->wide, c->wide_stride, NULL, m->intermediate, columns, input_kind(layer->down.format));
+    outputs out = {c->x, m->hidden, m->residual_multiplier, 1, 0};
+    multiply_share(w, &layer->down, &in, columns, &out);
+}
+
+/* -- a step ------------------------------------------------------------------------------------------------------ */
+
+static void begin(walk *w) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    f8 factor = f8_set(m->embedding_multiplier);
+    for (int32_t s = 0; s < c->batch->sequence_count; s++) {
+        const qc_sequence *sequence = &c->batch->sequences[s];
+        for (int32_t i = w->thread; i < sequence->count; i += c->threads) {
+            int64_t column = sequence->start + i;
+            float *x = c->x + column * m->hidden, *angles = c->angles + column * m->head_dim;
+            qc_unpack_row(&m->embed, c->batch->tokens[column], x);
+            for (int32_t d = 0; d < m->hidden; d += 8) f8_store(x + d, f8_mul(f8_load(x + d), factor));
+            if (m->rope == QC_NO_ROPE) continue;
+            for (int32_t d = 0; d < m->head_dim / 2; d++) {
+                double angle = (double)(sequence->position + i) * m->inverse_frequencies[d];
+                angles[d] = (float)cos(angle);
+                angles[d + m->head_dim / 2] = (float)sin(angle);
+            }
+        }
+    }
+    barrier(w);
+}
+
+static void end(walk *w) {
+    qc_context *c = w->context;
+    const qc_model *m = c->model;
+    int64_t columns = c->batch->logit_count;
+    if (!columns) return;
+    /* The columns asked for, beside each other in `mixed`. */
+    for (int64_t i = w->thread; i < columns; i += c->threads)
+        memcpy(c->mixed + i * m->hidden, c->x + (int64_t)c->batch->logit_columns[i] * m->hidden, (size_t)m->hidden * 4);
+    barrier(w);
+    inputs in = prepare(w, c->mixed, m->hidden, m->norm, m->hidden, columns, input_kind(m->head.format));
+    outputs out = {c->batch->logits, up_to_eight(m->vocabulary), 1.0f / m->logits_divisor, 0, 0};
+    multiply_share(w, &m->head, &in, columns, &out);
+}
+
+static void step_thread(void *argument, int32_t thread) {
+    walk w = {argument, thread, 0};
+    begin(&w);
+    const qc_model *m = w.context->model;
+    for (int32_t i = 0; i < m->layer_count; i++) {
+        const qc_layer *layer = &m->layers[i];
+        w.counter = (int64_t)i * COUNTERS_A_LAYER;
+        if (layer->kind == QC_MAMBA)
+            mamba_mixer(&w, layer);
+        else
+            attention_mixer(&w, layer);
+        barrier(&w);
+        feed_forward(&w, layer);
+        barrier(&w);
+    }
+    w.counter = (int64_t)m->layer_count * COUNTERS_A_LAYER;
+    end(&w);
+}
+
+static void run(qc_context *context, void (*work)(void *, int32_t), void *argument) {
+    for (int64_t i = 0; i < context->counter_count; i++) atomic_store_explicit(&context->counters[i], 0, memory_order_relaxed);
+    pool_run(context->pool, work, argument);
+}
+
+void qc_step(qc_context *context, const qc_batch *batch) {
+    context->batch = batch;
+    run(context, step_thread, context);
+}
+
+typedef struct {
+    qc_context *context;
+    const qc_matrix *matrix;
+    const float *input;
+    float *out;
+    int32_t columns;
+} linear_task;
+
+static void linear_thread(void *argument, int32_t thread) {
+    linear_task *task = argument;
+    walk w = {task->context, thread, 0};
+    inputs in = prepare(&w, task->input, task->matrix->columns, NULL, task->matrix->columns, task->columns,
+                        input_kind(task->matrix->format));
+    outputs out = {task->out, up_to_eight(task->matrix->rows), 1.0f, 0, 0};
+    multiply_share(&w, task->matrix, &in, task->columns, &out);
+}
+
+void qc_linear(qc_context *context, const qc_matrix *matrix, const float *input, int32_t columns, float *out) {
+    linear_task task = {context, matrix, input, out, columns};
+    run(context, linear_thread, &task);
+}
+
+/* -- memory ------------------------------------------------------------------------------------------------------ */
+
+static void *aligned(int64_t bytes) {
+#if defined(_WIN32)
+    return _aligned_malloc((size_t)bytes + 64, 64);
+#else
+    return aligned_alloc(64, (size_t)((bytes + 127) / 64 * 64));
+#endif
+}
+
+static void release(void *p) {
+#if defined(_WIN32)
+    _aligned_free(p);
+#else
+    free(p);
+#endif
+}
+
+static int open_prepared(prepared *p, int64_t columns, int64_t width) {
+    p->floats = aligned(columns * width * 4);
+    p->by32 = aligned(columns * (width / 32) * (int64_t)sizeof(column32));
+    p->by256 = aligned(columns * (width / 256) * (int64_t)sizeof(column256));
+    return p->floats && p->by32 && p->by256;
+}
+
+static void close_prepared(prepared *p) {
+    release(p->floats);
+    release(p->by32);
+    release(p->by256);
+}
+
+qc_context *qc_open(const qc_model *model, int32_t max_columns, int32_t threads) {
+    qc_context *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    int64_t q = up_to_eight((int64_t)model->heads * model->head_dim), kv = up_to_eight((int64_t)model->kv_heads * model->head_dim);
+    int64_t inner = mamba_inner(model), channels = mamba_channels(model);
+    int64_t widest = most(most(model->hidden, model->intermediate), most(q, inner));
+    c->model = model;
+    c->wide_stride = up_to_eight(most(most(q + 2 * kv, model->intermediate), inner + channels + model->mamba_heads));
+    c->mixed_stride = most(most(q, inner), model->hidden);
+    c->counter_count = ((int64_t)model->layer_count + 1) * COUNTERS_A_LAYER;
+    c->partials_size = (int64_t)model->heads * partial_floats(model) * 1024; /* half a million tokens */
+    c->x = aligned((int64_t)max_columns * model->hidden * 4);
+    c->wide = aligned(max_columns * c->wide_stride * 4);
+    c->mixed = aligned(max_columns * c->mixed_stride * 4);
+    c->conv = aligned(max_columns * channels * 4 + 4);
+    c->angles = aligned((int64_t)max_columns * model->head_dim * 4 + 4);
+    c->partials = aligned(c->partials_size * 4 + 4); /* touched only as far as a text is long */
+    c->counters = calloc((size_t)c->counter_count, sizeof *c->counters);
+    c->own = calloc((size_t)threads, sizeof *c->own);
+    c->scratch = calloc((size_t)threads, sizeof *c->scratch);
+    int whole = c->x && c->wide && c->mixed && c->conv && c->angles && c->partials && c->counters && c->own && c->scratch;
+    whole = whole && open_prepared(&c->shared, max_columns, widest);
+    for (int32_t t = 0; whole && t < threads; t++) {
+        c->prepared_threads = t + 1;
+        c->scratch[t] = aligned(attention_scratch_floats(model) * 4 + 4);
+        whole = open_prepared(&c->own[t], 1, widest) && c->scratch[t];
+    }
+    if (whole) c->pool = pool_open(threads);
+    if (!c->pool) {
+        qc_close(c);
+        return NULL;
+    }
+    c->threads = pool_threads(c->pool);
+    return c;
+}
+
+void qc_close(qc_context *c) {
+    if (c->pool) pool_close(c->pool);
+    for (int32_t t = 0; t < c->prepared_threads; t++) {
+        close_prepared(&c->own[t]);
+        release(c->scratch[t]);
+    }
+    close_prepared(&c->shared);
+    release(c->x);
+    release(c->wide);
+    release(c->mixed);
+    release(c->conv);
+    release(c->angles);
+    release(c->partials);
+    free(c->counters);
+    free(c->own);
+    free(c->scratch);
+    free(c);
+}
+
+int32_t qc_abi(void) { return QC_ABI; }
+
+int32_t qc_supported(void) {
+#if defined(__AVX2__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return 1;
+#endif
+}

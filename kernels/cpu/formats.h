@@ -1,0 +1,58 @@
+/* Packed blocks and quantised columns, shared by pack.c and matmul.c. */
+#ifndef QUARRY_FORMATS_H
+#define QUARRY_FORMATS_H
+#include "quarry_cpu.h"
+#include "simd.h"
+
+enum {
+    Q4_0_BYTES = 16 + 128,
+    Q4_1_BYTES = 32 + 128,
+    Q8_0_BYTES = 16 + 256,
+    Q4_K_BYTES = 32 + 128 + 1024,
+    Q6_K_BYTES = 16 + 128 + 1024 + 512,
+};
+
+/* 32 activations: x is about scale * q. Rounded as llama.cpp rounds them (its Q8_0 and Q8_1), half-precision scales
+ * included, so that the same file gives the same numbers there and here but for the order of sums. */
+typedef struct {
+    float scale, sum; /* sum: scale * (sum of q), for formats with a minimum */
+    int32_t total;    /* sum of q */
+    int8_t q[32];
+} column32;
+
+/* 256 activations for the K formats (llama.cpp's Q8_K): one float32 scale, sums of 16 and of 32. */
+typedef struct {
+    float scale;
+    int16_t sum16[16], sum32[8];
+    int8_t q[256];
+} column256;
+
+int64_t format_columns(int32_t format); /* columns of a block; 0: unknown */
+int64_t block_bytes(int32_t format);    /* of a packed block, eight rows */
+
+void quantise32(const float *x, int64_t count, column32 *out);
+void quantise256(const float *x, int64_t count, column256 *out);
+
+/* Columns of one matrix product in the kinds that formats ask for. A column is `columns` numbers long. */
+typedef struct {
+    const float *floats;
+    const column32 *by32;
+    const column256 *by256;
+} inputs;
+
+enum { WANTS_FLOATS = 1, WANTS_32 = 2, WANTS_256 = 4 };
+int input_kind(int32_t format);
+
+/* What becomes of a product: out[column * stride + row] = value * factor, added to what stands there if `add`;
+ * with `swiglu` groups come in pairs and out gets silu(gate) * up. */
+typedef struct {
+    float *out;
+    int64_t stride;
+    float factor;
+    int add, swiglu;
+} outputs;
+
+/* Groups [first, last) of `matrix` times all columns. */
+void multiply(const qc_matrix *matrix, int64_t first, int64_t last, const inputs *in, int64_t columns,
+              const outputs *out);
+#endif

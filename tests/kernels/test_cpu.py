@@ -1,0 +1,96 @@
+"""The C kernels: what they read is what was stored, and no number depends on the company it was computed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES, dequantize
+from kernels.cpu import library as native
+
+WIDTHS = {0: 24, 1: 40, 30: 8, 2: 96, 3: 64, 8: 160, 12: 768, 14: 512}
+
+
+def stored_rows(type_id: int, rows: int, seed: int = 0) -> np.ndarray:
+    """Random rows as a file stores them, with scales of an ordinary size: (rows, bytes)."""
+    random = np.random.default_rng(seed)
+    layout, width = FORMATS[type_id], WIDTHS[type_id]
+    if type_id in (0, 1, 30):
+        values = random.standard_normal((rows, width)).astype(np.float32)
+        if type_id == 30:
+            return (values.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8).reshape(rows, -1)
+        return values.astype(np.float32 if type_id == 0 else np.float16).view(np.uint8).reshape(rows, -1)
+    blocks = random.integers(0, 256, (rows, width // layout.values, layout.bytes), np.uint8)
+    for at in {2: (0,), 3: (0, 2), 8: (0,), 12: (0, 2), 14: (208,)}[type_id]:
+        scales = random.uniform(0.001, 0.02, blocks.shape[:2]).astype(np.float16)
+        blocks[:, :, at : at + 2] = scales.view(np.uint8).reshape(*blocks.shape[:2], 2)
+    return blocks.reshape(rows, -1)
+
+
+def packed(type_id: int, stored: np.ndarray) -> tuple[native.Matrix, np.ndarray]:
+    rows, width = len(stored), WIDTHS[type_id]
+    data = np.zeros(native.packed_bytes(type_id, rows, width), np.uint8)
+    native.pack(type_id, rows, width, np.ascontiguousarray(stored).reshape(-1), data)
+    return native.matrix(type_id, rows, width, data), data
+
+
+def values_of(type_id: int, stored: np.ndarray) -> np.ndarray:
+    return dequantize(np.ascontiguousarray(stored).reshape(-1), type_id, (len(stored), WIDTHS[type_id]))
+
+
+@pytest.fixture(scope="module")
+def contexts() -> Iterator[list[native.Context]]:
+    """Of one thread, of two and of three."""
+    model = native.Model(hidden=1024, intermediate=1024, heads=1, kv_heads=1, head_dim=8, state_groups=1, layer_count=1)
+    made = [native.Context(model, 16, threads) for threads in (1, 2, 3)]
+    yield made
+    for context in made:
+        context.close()
+
+
+@pytest.mark.parametrize("type_id", WIDTHS, ids=lambda type_id: TYPE_NAMES[type_id])
+@pytest.mark.parametrize("rows", [1, 8, 21])
+def test_a_packed_row_is_the_stored_row(type_id: int, rows: int):
+    stored = stored_rows(type_id, rows)
+    matrix, _data = packed(type_id, stored)
+    rows_read = np.stack([native.unpack_row(matrix, row) for row in range(rows)])
+    np.testing.assert_allclose(rows_read, values_of(type_id, stored), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("type_id", WIDTHS, ids=lambda type_id: TYPE_NAMES[type_id])
+def test_a_product_is_that_of_the_values(type_id: int, contexts: list[native.Context]):
+    """Within what rounding activations to 8 bits of their block's largest costs; exactly for whole numbers."""
+    stored = stored_rows(type_id, 37)
+    matrix, _data = packed(type_id, stored)
+    values = values_of(type_id, stored).astype(np.float64)
+    whole = np.random.default_rng(1).integers(-127, 128, (5, WIDTHS[type_id])).astype(np.float32)
+    whole[:, ::32] = 127  # each block's largest: its scale is 1
+    products = contexts[0].linear(matrix, whole)
+    np.testing.assert_allclose(products, whole @ values.T, rtol=1e-3, atol=1e-3 * np.abs(whole @ values.T).max())
+    exact = np.abs(products - whole @ values.T).max() / np.abs(whole @ values.T).max()
+    assert exact < 1e-5
+    ordinary = np.random.default_rng(2).standard_normal((5, WIDTHS[type_id])).astype(np.float32)
+    difference = contexts[0].linear(matrix, ordinary) - ordinary @ values.T
+    assert np.abs(difference).max() < 0.02 * np.abs(ordinary).max() * np.linalg.norm(values, axis=1).max()
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(sorted(WIDTHS)), st.integers(1, 40), st.integers(1, 11), st.integers(0, 2**32 - 1))
+def test_a_column_is_the_same_in_any_company(
+    contexts: list[native.Context], type_id: int, rows: int, columns: int, seed: int
+):
+    matrix, _data = packed(type_id, stored_rows(type_id, rows, seed))
+    inputs = np.random.default_rng(seed).standard_normal((columns, WIDTHS[type_id])).astype(np.float32)
+    alone = np.concatenate([contexts[0].linear(matrix, inputs[i : i + 1]) for i in range(columns)])
+    for context in contexts:
+        np.testing.assert_array_equal(context.linear(matrix, inputs), alone)
+
+
+def test_what_the_kernels_do_not_know_has_no_size():
+    assert native.packed_bytes(7, 8, 32) == 0
+    assert native.packed_bytes(12, 8, 32) == 0
+    assert native.packed_bytes(2, 0, 32) == 0

@@ -8,49 +8,22 @@ after the template has run and the real control tokens have been found, the mark
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import jinja2
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import ModelFileError, damaged, unsupported
 from engine.protocol import Message
+from engine.sandbox import SandboxedTemplate, TemplateError
 from engine.tokenizer import TextTokenizer
+from engine.tools import OPENING
 
 MAX_TEMPLATE_CHARS: Final = 1 << 18
-MAX_PROMPT_CHARS: Final = 8 << 20
-MAX_LOOP: Final = 100_000  # range() in total, per rendering
 
 # The noncharacters of Unicode: a text that uses all of them is not a text.
 _MARKS: Final = tuple(chr(code) for code in range(0xFDD0, 0xFDF0))
-
-# What a template's own mistakes come out as.
-_RENDERING_ERRORS: Final = (
-    jinja2.TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-
-
-class TemplateError(Exception):
-    """The template refused these messages, or ran over a bound."""
-
-
-class _BoundedEnvironment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(("*", "**", "%"))  # each can make a short text long
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise TemplateError(f"The chat template uses {operator}, which is not allowed there.")
-        return super().call_binop(context, operator, left, right)
 
 
 class ChatTemplate:
@@ -61,17 +34,34 @@ class ChatTemplate:
             raise damaged("its chat template is longer than any known one")
         self._tokenizer = tokenizer
         self._clock = clock
-        environment = _BoundedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.filters["tojson"] = _to_json
         try:
-            self._template = environment.from_string(source)
+            self._template = SandboxedTemplate(source)
         except (jinja2.TemplateError, SyntaxError, RecursionError) as error:
             raise ModelFileError(f"The chat template in the model file cannot be read ({error}).") from error
+        self.takes_documents = "documents" in self._template.names
+        # Some models write calls in another form than engine.tools; a control token would leave no text to read.
+        self.takes_tools = (
+            "tools" in self._template.names
+            and OPENING in source
+            and "<function=" not in source
+            and OPENING not in tokenizer.control_texts
+        )
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        """The prompt's token ids. Raises TemplateError."""
-        mark = _unused_mark(message.text for message in messages)
-        marked = [{"role": message.role, "content": self._mark(message.text, mark)} for message in messages]
+    def encode(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        documents: Sequence[Mapping[str, str]] = (),
+    ) -> list[int]:
+        """The prompt's token ids; `tools` as OpenAI's API defines them. Raises TemplateError."""
+        given = {
+            "messages": [_template_message(message) for message in messages],
+            "tools": list(tools) or None,
+            "documents": list(documents) or None,
+        }
+        mark = _unused_mark(_texts(given))
+        marked = {name: self._marked(value, mark) for name, value in given.items()}
         ids = self._tokenizer.encode_marked(
             self._render(marked), control=True, clean=lambda piece: piece.replace(mark, "")
         )
@@ -79,6 +69,17 @@ class ChatTemplate:
         if vocabulary.add_bos and vocabulary.bos is not None and ids[:1] != [vocabulary.bos]:
             ids.insert(0, vocabulary.bos)
         return ids
+
+    def _marked(self, value: Any, mark: str) -> Any:
+        """The same JSON value, its texts marked."""
+        match value:
+            case str():
+                return self._mark(value, mark)
+            case dict():
+                return {self._mark(name, mark): self._marked(inner, mark) for name, inner in value.items()}
+            case list():
+                return [self._marked(inner, mark) for inner in value]
+        return value
 
     def _mark(self, text: str, mark: str) -> str:
         for token in self._tokenizer.control_texts:
@@ -88,37 +89,16 @@ class ChatTemplate:
                 text += mark
         return text
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
-        left = MAX_LOOP
-
-        def bounded_range(*bounds: int) -> range:
-            nonlocal left
-            numbers = range(*bounds)
-            left -= len(numbers)
-            if left < 0:
-                raise TemplateError("The chat template loops too often.")
-            return numbers
-
-        values = {
-            "messages": messages,
-            "add_generation_prompt": True,
-            "bos_token": self._tokenizer.vocabulary.bos_text,
-            "eos_token": self._tokenizer.vocabulary.eos_text,
-            "raise_exception": _raise,
-            "strftime_now": lambda pattern: self._clock().strftime(pattern),
-            "range": bounded_range,
-        }
-        pieces: list[str] = []
-        size = 0
-        try:
-            for piece in self._template.generate(values):
-                size += len(piece)
-                if size > MAX_PROMPT_CHARS:
-                    raise TemplateError("The chat template wrote more than a prompt can hold.")
-                pieces.append(piece)
-        except _RENDERING_ERRORS as error:
-            raise TemplateError(f"The model's chat template did not take these messages ({error}).") from error
-        return "".join(pieces)
+    def _render(self, given: Mapping[str, Any]) -> str:
+        return self._template.render(
+            {
+                **given,
+                "add_generation_prompt": True,
+                "bos_token": self._tokenizer.vocabulary.bos_text,
+                "eos_token": self._tokenizer.vocabulary.eos_text,
+                "strftime_now": lambda pattern: self._clock().strftime(pattern),
+            }
+        )
 
 
 def template_from_gguf(metadata: dict[str, Any], tokenizer: TextTokenizer) -> ChatTemplate:
@@ -130,18 +110,40 @@ def template_from_gguf(metadata: dict[str, Any], tokenizer: TextTokenizer) -> Ch
     return ChatTemplate(source, tokenizer)
 
 
+def _template_message(message: Message) -> dict[str, Any]:
+    """A message as templates know it; what it has not is left out, because they ask whether it is there."""
+    shown: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.tool_calls:
+        shown["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.loads(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        shown["tool_call_id"] = message.tool_call_id
+    return shown
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, inner in value.items():
+                yield name
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
+
+
 def _unused_mark(texts: Iterable[str]) -> str:
-    used = set().union(*(set(text).intersection(_MARKS) for text in texts))
+    used = set[str]().union(*(set(text).intersection(_MARKS) for text in texts))
     for mark in _MARKS:
         if mark not in used:
             return mark
     raise TemplateError("The messages use every noncharacter of Unicode; remove some.")
-
-
-def _raise(message: str) -> NoReturn:
-    raise TemplateError(f"The model's chat template did not take these messages ({message}).")
-
-
-def _to_json(value: Any, indent: int | None = None) -> str:
-    """As Hugging Face renders it: key order kept, characters not escaped."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)

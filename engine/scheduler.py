@@ -48,11 +48,20 @@ class Scheduler:
         """Queue a job; raises QueueFull."""
         with self._changed:
             self._drop_cancelled(self._waiting)
-            free = self._parallel - sum(not job.cancelled for job in self._running)
-            if len(self._waiting) >= self._limit + free:
+            if not self._room(1):
                 raise QueueFull
             self._waiting.append(job)
             self._changed.notify()
+
+    def has_room(self, count: int) -> bool:
+        """Whether so many more jobs could be queued now."""
+        with self._changed:
+            self._drop_cancelled(self._waiting)
+            return self._room(count)
+
+    def _room(self, count: int) -> bool:
+        free = self._parallel - sum(not job.cancelled for job in self._running)
+        return len(self._waiting) + count <= self._limit + free
 
     @property
     def load(self) -> tuple[int, int]:

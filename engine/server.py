@@ -1,14 +1,13 @@
-"""The OpenAI-compatible HTTP API of one loaded model: /v1/models, /v1/chat/completions, /health."""
+"""The OpenAI-compatible HTTP API of one loaded model; docs/engine.md lists its routes and fields."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,195 +15,143 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.chat import TemplateError
-from engine.generation import Event, Generation
+from engine.answer import Answer, Emit, EventStream, queue_full
+from engine.choices import ChatChoice, Choice, TextChoice
+from engine.fields import RequestError
+from engine.generation import Generation
 from engine.guard import Guard, error_body
 from engine.loader import LoadedModel
-from engine.protocol import Delta, Finished, Usage
-from engine.request import CompletionRequest, RequestError, parse_completion_request
-from engine.scheduler import QueueFull, Scheduler
+from engine.metrics import CONTENT_TYPE, Metrics
+from engine.prompts import chat_prompt, check_options, text_prompts
+from engine.request import AnswerOptions, ChatCompletion, parse_chat_completion, parse_text_completion
+from engine.scheduler import Scheduler
+from engine.structure import Structure, StructureError, Structures
+from engine.tool_calls import ToolCallReader
+from engine.tools import answer_grammar
 
 MAX_BODY_BYTES: Final = 16 << 20
+_SEEDS: Final = 1 << 63
 
 
 class Api:
-    """The routes. Holds no state but the model and the scheduler that another thread runs."""
+    """The routes. The model is read-only and another thread runs the scheduler; the rest is this event loop's."""
 
     def __init__(self, model: LoadedModel, scheduler: Scheduler) -> None:
+        self.metrics = Metrics()
         self._model = model
         self._scheduler = scheduler
+        self._structures = Structures(model.tokenizer)
         self._created = int(time.time())
+        self._preparing = 0  # answers whose prompts are being read, not yet queued
 
     async def health(self, _request: Request) -> Response:
         running, waiting = self._scheduler.load
         return JSONResponse({"status": "ok", "running": running, "waiting": waiting})
 
+    async def metrics_page(self, _request: Request) -> Response:
+        return Response(self.metrics.text(*self._scheduler.load), headers={"Content-Type": CONTENT_TYPE})
+
     async def models(self, _request: Request) -> Response:
-        entry = {**asdict(self._model.info), "object": "model", "created": self._created, "owned_by": "quarry"}
-        return JSONResponse({"object": "list", "data": [entry]})
+        return JSONResponse({"object": "list", "data": [self._model_entry()]})
+
+    async def model(self, request: Request) -> Response:
+        if request.path_params["id"] != self._model.info.id:
+            message = f"This engine serves {self._model.info.id} alone."
+            raise RequestError(404, message, field="model", code="model_not_found")
+        return JSONResponse(self._model_entry())
 
     async def chat_completions(self, request: Request) -> Response:
-        completion = parse_completion_request(await _bounded_body(request))
-        answer = Answer(self._model, completion)
-        # a long source text takes a while to tokenise; other streams go on meanwhile
-        prompt = await asyncio.to_thread(self._prompt, completion)
-        answer.start(self._scheduler, prompt)
-        if completion.stream:
-            return EventStream(answer, request)
-        return JSONResponse(await answer.whole(request))
+        completion = parse_chat_completion(await _bounded_body(request))
+        check_options(self._model, completion.options)
+        count = completion.options.choices
+        with self._admitted(count):
+            # a long source text takes a while to tokenise; other streams go on meanwhile
+            prompt, structure = await asyncio.to_thread(self._prepare_chat, completion)
+            tools, told = completion.tool_use is not None, completion.options.top_logprobs is not None
+            tokenizer = self._model.tokenizer
+            choices = [
+                ChatChoice(i, tokenizer, logprobs=told, calls=ToolCallReader() if tools else None) for i in range(count)
+            ]
+            answer = self._start(completion.options, [prompt], choices, structure)
+        return await _respond(answer, request, completion.options)
 
-    def _prompt(self, completion: CompletionRequest) -> list[int]:
-        """The prompt's tokens, refused where no room is left for an answer."""
-        info, asked = self._model.info, completion.chat.model
-        if asked not in ("", info.id):
-            raise RequestError(
-                404, f"This engine serves {info.id}, not {asked[:200]}.", field="model", code="model_not_found"
-            )
+    async def text_completions(self, request: Request) -> Response:
+        completion = parse_text_completion(await _bounded_body(request))
+        check_options(self._model, completion.options)
+        count = completion.options.choices * len(completion.prompts)
+        with self._admitted(count):
+            prompts = await asyncio.to_thread(text_prompts, self._model, completion)
+            told = completion.options.top_logprobs is not None
+            choices = [TextChoice(i, self._model.tokenizer, logprobs=told) for i in range(count)]
+            answer = self._start(completion.options, prompts, choices, None)
+        return await _respond(answer, request, completion.options)
+
+    def _model_entry(self) -> dict[str, Any]:
+        return {**asdict(self._model.info), "object": "model", "created": self._created, "owned_by": "quarry"}
+
+    @contextmanager
+    def _admitted(self, count: int) -> Iterator[None]:
+        """Room for `count` answers while they are prepared: when the queue is full, no work is done. Raises 429."""
+        if not self._scheduler.has_room(self._preparing + count):
+            raise queue_full()
+        self._preparing += count
         try:
-            prompt = self._model.template.encode(completion.chat.messages)
-        except TemplateError as error:
-            raise RequestError(400, str(error), field="messages") from error
-        if not 1 <= len(prompt) < info.context:
-            message = (
-                f"The prompt takes {len(prompt)} tokens and the context holds {info.context}, answer included; "
-                "shorten the text or start the engine with a larger context."
+            yield
+        finally:
+            self._preparing -= count
+
+    def _prepare_chat(self, completion: ChatCompletion) -> tuple[list[int], Structure | None]:
+        prompt = chat_prompt(self._model, completion)
+        grammar = answer_grammar(completion.tool_use, completion.answer_rule)
+        if grammar is None:
+            return prompt, None
+        try:
+            return prompt, self._structures.compile(grammar)
+        except StructureError as error:
+            field = "tools" if completion.tool_use is not None else "response_format"
+            raise RequestError(400, str(error), field=field, code="invalid_schema") from error
+
+    def _start(
+        self,
+        options: AnswerOptions,
+        prompts: Sequence[list[int]],
+        choices: Sequence[Choice],
+        structure: Structure | None,
+    ) -> Answer:
+        sampling = options.sampling
+        seed = sampling.seed if sampling.seed is not None else secrets.randbelow(_SEEDS)
+
+        def generation(index: int, emit: Emit) -> Generation:
+            return Generation(
+                self._model,
+                prompts[index // options.choices],
+                options.max_tokens,
+                sampling,
+                (seed + index) % _SEEDS,
+                emit,
+                structure=structure.fork() if structure is not None else None,
+                top_logprobs=options.top_logprobs,
             )
-            raise RequestError(400, message, field="messages", code="context_length_exceeded")
-        return prompt
 
-
-class Answer:
-    """One completion on its way: events come from the scheduler's thread and leave as JSON.
-
-    However the client goes away, the generation is cancelled.
-    """
-
-    def __init__(self, model: LoadedModel, completion: CompletionRequest) -> None:
-        self._model = model
-        self._completion = completion
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._generation: Generation | None = None
-        self._id = f"chatcmpl-{secrets.token_hex(12)}"
-        self._created = int(time.time())
-
-    def start(self, scheduler: Scheduler, prompt: list[int]) -> None:
-        loop = asyncio.get_running_loop()
-        chat = self._completion.chat
-        seed = chat.sampling.seed if chat.sampling.seed is not None else secrets.randbits(63)
-        self._generation = Generation(
-            self._model,
-            prompt,
-            chat.max_tokens,
-            chat.sampling,
-            seed,
-            emit=lambda event: loop.call_soon_threadsafe(self._events.put_nowait, event),
+        answer = Answer(
+            self._model.info.id,
+            choices,
+            self.metrics,
+            prompts=len(prompts),
+            include_usage=options.include_usage,
         )
-        try:
-            scheduler.submit(self._generation)
-        except QueueFull as error:
-            raise RequestError(429, "The engine's queue is full; try again in a moment.", code="queue_full") from error
-
-    def cancel(self) -> None:
-        """Stop generating; harmless at the end."""
-        assert self._generation is not None, "start() comes first"
-        self._generation.cancel()
-
-    async def whole(self, request: Request) -> dict[str, Any]:
-        """The complete answer. Raises ClientDisconnect where nobody waits for it any more."""
-        text = ""
-        async with aclosing(self._until_gone(request)) as events:
-            async for event in events:
-                if isinstance(event, Delta):
-                    text += event.text
-                    continue
-                message = {"role": "assistant", "content": text, "refusal": None}
-                choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": event.reason}
-                return {**self._head("chat.completion"), "choices": [choice], "usage": _usage(event.usage)}
-        raise ClientDisconnect
-
-    async def server_sent_events(self, request: Request) -> AsyncIterator[str]:
-        """The answer as a stream of chunks, then [DONE]. An error in the middle is sent as an error object."""
-        yield self._chunk({"role": "assistant", "content": ""})
-        try:
-            async with aclosing(self._until_gone(request)) as events:
-                async for event in events:
-                    yield self._chunk({"content": event.text}) if isinstance(event, Delta) else self._last_chunks(event)
-        except RequestError as error:
-            yield _server_sent_event(error_body(error.message, kind="server_error", code=error.code))
-
-    async def _until_gone(self, request: Request) -> AsyncGenerator[Delta | Finished, None]:
-        """Events up to Finished; ends early, the generation cancelled, when the client hangs up."""
-        gone = asyncio.ensure_future(_disconnected(request))
-        coming = asyncio.ensure_future(self._events.get())
-        try:
-            while True:
-                await asyncio.wait((coming, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    return
-                event = coming.result()
-                if isinstance(event, Exception):
-                    raise RequestError(500, "The engine failed while generating.", code="generation_failed") from event
-                yield event
-                if isinstance(event, Finished):
-                    return
-                coming = asyncio.ensure_future(self._events.get())
-        finally:
-            self.cancel()
-            gone.cancel()
-            coming.cancel()
-
-    def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": self._id, "object": kind, "created": self._created, "model": self._model.info.id}
-
-    def _chunk(self, delta: dict[str, str], reason: str | None = None) -> str:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        chunk = {**self._head("chat.completion.chunk"), "choices": [choice]}
-        return _server_sent_event({**chunk, "usage": None} if self._completion.include_usage else chunk)
-
-    def _last_chunks(self, finished: Finished) -> str:
-        chunks = self._chunk({}, finished.reason)
-        if self._completion.include_usage:
-            head = self._head("chat.completion.chunk")
-            chunks += _server_sent_event({**head, "choices": [], "usage": _usage(finished.usage)})
-        return chunks + "data: [DONE]\n\n"
+        answer.start(self._scheduler, generation)
+        return answer
 
 
-class EventStream(StreamingResponse):
-    """An answer as server-sent events; however sending it ends, the generation ends too."""
-
-    def __init__(self, answer: Answer, request: Request) -> None:
-        super().__init__(answer.server_sent_events(request), media_type="text/event-stream")
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._answer.cancel()
-
-
-def _usage(usage: Usage) -> dict[str, Any]:
-    """OpenAI's counts, and our timings (seconds) beside them."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "timings": {"prompt_seconds": usage.prompt_seconds, "completion_seconds": usage.completion_seconds},
-    }
-
-
-def _server_sent_event(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-async def _disconnected(request: Request) -> None:
-    """Return when the client is gone. The body was read before, so this is all that can still arrive."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+async def _respond(answer: Answer, request: Request, options: AnswerOptions) -> Response:
+    if options.stream:
+        return EventStream(answer, request)
+    return JSONResponse(await answer.whole(request))
 
 
 async def _bounded_body(request: Request) -> bytes:
@@ -218,7 +165,9 @@ async def _bounded_body(request: Request) -> bytes:
 
 async def _request_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    kind = "server_error" if error.status >= 500 else "invalid_request_error"
+    kind = {429: "rate_limit_error"}.get(
+        error.status, "server_error" if error.status >= 500 else "invalid_request_error"
+    )
     headers = {"Retry-After": "1"} if error.status == 429 else None
     return JSONResponse(
         error_body(error.message, kind=kind, field=error.field, code=error.code), error.status, headers=headers
@@ -234,16 +183,38 @@ async def _gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=499)  # nobody reads it
 
 
+class _Counted:
+    """Counts requests to the server's own paths by status; other paths are anybody's words, and are not kept."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Collection[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = scope["path"] if scope["path"] in self._paths else "other"
+                self._metrics.answered(path, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, counting if scope["type"] == "http" else send)
+
+
 def make_app(model: LoadedModel, scheduler: Scheduler, token: str, hosts: Collection[str] | None) -> ASGIApp:
     """The guarded application. `hosts` are the Host headers it answers to, port included; None for any."""
     api = Api(model, scheduler)
     routes = [
         Route("/health", api.health),
+        Route("/metrics", api.metrics_page),
         Route("/v1/models", api.models),
+        Route("/v1/models/{id}", api.model),
         Route("/v1/chat/completions", api.chat_completions, methods=["POST"]),
+        Route("/v1/completions", api.text_completions, methods=["POST"]),
     ]
     handlers = {RequestError: _request_error, HTTPException: _http_error, ClientDisconnect: _gone}
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
+    app = Guard(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
+    return _Counted(app, api.metrics, frozenset(route.path for route in routes))
 
 
 def serve(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> None:

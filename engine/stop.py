@@ -23,7 +23,7 @@ class StopFilter:
             self.stopped = True
             shown, self._held = self._held[: min(found)], ""
             return shown
-        keep = max((self._begun(stop) for stop in self._stops), default=0)
+        keep = max((begun(self._held, stop) for stop in self._stops), default=0)
         shown = self._held[: len(self._held) - keep]
         self._held = self._held[len(self._held) - keep :]
         return shown
@@ -33,7 +33,8 @@ class StopFilter:
         shown, self._held = self._held, ""
         return shown
 
-    def _begun(self, stop: str) -> int:
-        """How many of the last characters are the beginning of `stop`."""
-        longest = min(len(stop) - 1, len(self._held))
-        return next((size for size in range(longest, 0, -1) if self._held.endswith(stop[:size])), 0)
+
+def begun(text: str, mark: str) -> int:
+    """How many of the last characters of `text` are the beginning of `mark`, but not all of it."""
+    longest = min(len(mark) - 1, len(text))
+    return next((size for size in range(longest, 0, -1) if text.endswith(mark[:size])), 0)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.fields import depth
 from engine.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def json_rule(schema: Mapping[str, Any], *, lenient: bool = False) -> str:
 
     lenient: keywords that llguidance does not know are ignored instead of refused.
     """
-    if _depth(schema) > MAX_SCHEMA_DEPTH:
+    if depth(schema) > MAX_SCHEMA_DEPTH:
         raise StructureError(f"The schema is nested more than {MAX_SCHEMA_DEPTH} levels deep.")
     text = json.dumps({**schema, "x-guidance": {**_SPELLING, "lenient": lenient}}, ensure_ascii=False)
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -44,17 +45,6 @@ def json_rule(schema: Mapping[str, Any], *, lenient: bool = False) -> str:
     if len(text) > MAX_SCHEMA_CHARS:
         raise StructureError(f"The schema is longer than {MAX_SCHEMA_CHARS >> 10} Ki characters.")
     return f"%json {text}"
-
-
-def _depth(value: object) -> int:
-    """How deep a JSON value is nested, without recursion."""
-    deepest, left = 0, [(value, 1)]
-    while left:
-        inner, depth = left.pop()
-        deepest = max(deepest, depth)
-        children = inner.values() if isinstance(inner, Mapping) else inner if isinstance(inner, list) else ()
-        left.extend((child, depth + 1) for child in children)
-    return deepest
 
 
 class Structures:

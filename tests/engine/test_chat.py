@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.chat import ChatTemplate, TemplateError
+from engine.chat import ChatTemplate
 from engine.errors import ModelFileError
 from engine.loader import LoadedModel
 from engine.protocol import Message
+from engine.sandbox import TemplateError
 
 IM_START, IM_END = 1, 2
 

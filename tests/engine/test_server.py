@@ -131,7 +131,10 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "max_tokens": ({"max_tokens": 0}, "max_tokens must be a whole number from 1 to 1048576."),
     "stop": ({"stop": [""]}, "stop must be a text or a list of up to 16 texts of 1 to 200 characters."),
     "no messages": ({"messages": []}, "messages must be a list of 1 to 1000 messages."),
-    "role": ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role must be system, user or assistant."),
+    "role": (
+        {"messages": [{"role": ["user"], "content": "x"}]},
+        "messages[0].role must be system, user, assistant or tool.",
+    ),
     "content": ({"messages": [{"role": "user"}]}, "messages[0].content must be a text or a list of text parts."),
     "image": (
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
@@ -141,9 +144,8 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         {"messages": [{"role": "user", "content": "\ud800"}]},
         "messages[0].content[0] holds half a surrogate pair, which is not text.",
     ),
-    "n": ({"n": 2}, "n is not supported by this engine."),
-    "tools": ({"tools": [{"type": "function"}]}, "tools is not supported by this engine."),
-    "logprobs": ({"logprobs": True}, "logprobs is not supported by this engine."),
+    "n": ({"n": 17}, "n must be a whole number from 1 to 16."),
+    "logprobs": ({"logprobs": 1}, "logprobs must be of type bool."),
     "template": ({"chat_template": "{{ 1 }}"}, "chat_template is not supported by this engine."),
     "stream": ({"stream": "yes"}, "stream must be of type bool."),
 }

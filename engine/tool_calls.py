@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -46,7 +47,7 @@ class ToolCallReader:
         self._place = _Place.TEXT
         self._held = ""  # may turn out to begin the mark that ends this place
         self._blank = ""  # white space that is shown only if more text follows
-        self._name = ""
+        self._name = self._arguments = ""  # of the call that is being read
 
     def push(self, text: str) -> list[Piece]:
         """What the next piece of the answer brings."""
@@ -65,8 +66,10 @@ class ToolCallReader:
             self._held = after
 
     def finish(self) -> list[Piece]:
-        """What was held back and turned out to be no mark."""
-        pieces = self._read(self._held)
+        """What was held back and turned out to be no mark, or one that was cut off."""
+        if self._place is _Place.ARGUMENTS and _is_json(self._arguments):
+            return []
+        pieces = self._read(self._held.partition("\n")[0] if self._place is _Place.ARGUMENTS else self._held)
         if self._blank and not self.calls:
             pieces.append(self._blank)
         return pieces
@@ -82,6 +85,7 @@ class ToolCallReader:
                 self._name += text
                 return []
             case _Place.ARGUMENTS:
+                self._arguments += text
                 return [ArgumentsPiece(self.calls - 1, text)] if text else []
 
     def _leave(self) -> list[Piece]:
@@ -90,10 +94,18 @@ class ToolCallReader:
                 self._place, self._blank = _Place.NAME, ""
                 return []
             case _Place.NAME:
-                name, self._name = self._name.removeprefix(BEFORE_NAME), ""
+                name, self._name, self._arguments = self._name.removeprefix(BEFORE_NAME), "", ""
                 self._place = _Place.ARGUMENTS
                 self.calls += 1
                 return [CallBegun(self.calls - 1, name)]
             case _Place.ARGUMENTS:
                 self._place = _Place.TEXT
                 return []
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

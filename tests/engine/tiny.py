@@ -74,6 +74,7 @@ def write_tiny(
     quantise: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
     template: str | None = TEMPLATE,
     pre: str = next(iter(PRE_TOKENIZERS)),
+    context: int = CONTEXT,
     seed: int = 0,
 ) -> Path:
     """Write a model of `family`; `keys` are further numbers under its prefix.
@@ -83,7 +84,7 @@ def write_tiny(
     writer = gguf.GGUFWriter(path, family)
     layers = kv_heads if isinstance(kv_heads, list) else [kv_heads] * LAYERS
     writer.add_block_count(len(layers))
-    writer.add_context_length(CONTEXT)
+    writer.add_context_length(context)
     writer.add_embedding_length(HIDDEN)
     writer.add_feed_forward_length(experts.intermediate if experts else INTERMEDIATE)
     writer.add_head_count(HEADS)

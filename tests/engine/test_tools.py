@@ -80,7 +80,8 @@ def read(answer: str, cuts: list[int]) -> tuple[str, list[tuple[str, str]]]:
     for start, end in pairwise(edges):
         pieces += reader.push(answer[start:end])
     pieces += reader.finish()
-    text, calls = "", []
+    text = ""
+    calls: list[tuple[str, str]] = []
     for piece in pieces:
         if isinstance(piece, str):
             text += piece
@@ -187,7 +188,7 @@ def rendered(tokenizer: TextTokenizer, messages: list[dict[str, Any]], **given: 
 
 def test_tools_documents_calls_and_results_reach_the_template(tokenizer: TextTokenizer):
     call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Weather?"},
         {"role": "assistant", "content": None, "tool_calls": [call, call]},

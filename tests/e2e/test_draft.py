@@ -15,7 +15,7 @@ from tests.e2e.conftest import Ended, command
 from tests.engine.oracle import llama_cpp_server
 from tests.requirements import ROOT
 
-WANTED = ("draft", "--topic", "Why rye bread keeps longer", "--length", "short", "--variants", "1", "--seed", "4")
+WANTED = ("draft", "--topic", "We open at nine", "--length", "short", "--variants", "1", "--seed", "7")
 
 
 def test_the_same_seed_gives_the_same_texts_within_each_limit(quarry: Callable[..., Ended]) -> None:
@@ -28,7 +28,7 @@ def test_the_same_seed_gives_the_same_texts_within_each_limit(quarry: Callable[.
         assert draft["count"] == {"used": count.used, "limit": count.limit, "unit": count.unit.value}
         assert 0 < count.used <= count.limit
         made = draft["provenance"]
-        assert made["seed"] == 4
+        assert made["seed"] == 7
         assert made["model"].startswith("SmolLM2-135M")
         assert len(made["file_sha256"]) == 64
         assert made["prompt_version"]

@@ -224,7 +224,7 @@ def test_the_starter_model_writes_into_the_cards(
     (tmp_path / "models" / starter_model.name).symlink_to(starter_model)
     form = page._form
     form.show_brief(
-        Brief(new_id(), "Why rye bread keeps longer", length=Length.SHORT, channels=(Channel("local", "post"),))
+        Brief(new_id(), "We open at nine", length=Length.SHORT, channels=(Channel("local", "post"),))
     )
     form._variants.setValue(1)
     form.press()

@@ -223,9 +223,7 @@ def test_the_starter_model_writes_into_the_cards(
 ):
     (tmp_path / "models" / starter_model.name).symlink_to(starter_model)
     form = page._form
-    form.show_brief(
-        Brief(new_id(), "We open at nine", length=Length.SHORT, channels=(Channel("local", "post"),))
-    )
+    form.show_brief(Brief(new_id(), "We open at nine", length=Length.SHORT, channels=(Channel("local", "post"),)))
     form._variants.setValue(1)
     form.press()
     qtbot.waitUntil(lambda: bool(page._boards.all) and cards(page)[0].draft is not None, timeout=60_000)

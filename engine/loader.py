@@ -5,24 +5,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from engine.chat import ChatTemplate, template_from_gguf
-from engine.checkpoint.dequantize import TYPE_NAMES
-from engine.checkpoint.gguf import GgufFile
-from engine.checkpoint.weights import GgufWeights
-from engine.config import ModelConfig, config_from_gguf
+from engine.chat import ChatTemplate
+from engine.checkpoint.source import open_checkpoint
+from engine.checkpoint.weights import Weights
+from engine.config import ModelConfig
 from engine.cpu.decoder import CpuDecoder
 from engine.cpu.packing import why_not
 from engine.errors import ModelFileError
 from engine.protocol import ModelInfo
 from engine.reading import Decoder
-from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
+from engine.tokenizer import TextTokenizer
 from kernels.cpu.build import BuildError
 
 logger = logging.getLogger(__name__)
@@ -48,39 +46,30 @@ def load_model(
     exact_cache: bool = False,
     reference: bool = False,
 ) -> LoadedModel:
-    """Load a GGUF file; `context` tokens at most, never more than the model knows. Raises ModelFileError.
+    """Load a GGUF file or a checkpoint folder. Raises ModelFileError.
 
-    `exact_cache` keeps keys and values in float32 and not in half precision; `reference` computes in torch.
+    `context` tokens at most, never more than the model knows. `exact_cache` keeps keys and values in float32 and not
+    in half precision; `reference` computes in torch.
     """
     threads = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
-        file = GgufFile(path)
-        try:
-            digest = pool.submit(_sha256, path)
-            config = config_from_gguf(file.metadata, file.tensors)
-            tokenizer = TextTokenizer(vocabulary_from_gguf(file.metadata))
-            template = template_from_gguf(file.metadata, tokenizer)
-            weights = GgufWeights(file, config)
+        with open_checkpoint(path) as checkpoint:
+            digest = pool.submit(_sha256, checkpoint.files)
+            config, weights = checkpoint.config, checkpoint.weights
             decoder = _torch(config, weights, threads) if reference else _decoder(config, weights, threads, exact_cache)
-            parameters = sum(prod(entry.shape) for entry in file.tensors.values())
-            sizes: Counter[str] = Counter()
-            for entry in file.tensors.values():
-                sizes[TYPE_NAMES[entry.type_id]] += entry.size
-        finally:
-            file.close()
         info = ModelInfo(
-            id=path.stem,
+            id=path.name if path.is_dir() else path.stem,
             file_sha256=digest.result(),
-            quantisation=sizes.most_common(1)[0][0],
+            quantisation=checkpoint.quantisation,
             context=min(context or DEFAULT_CONTEXT, config.context),
             device="cpu",
-            parameters=parameters,
+            parameters=checkpoint.parameters,
             kernels=dict(decoder.kernels),
         )
-    return LoadedModel(info, decoder, tokenizer, template)
+    return LoadedModel(info, decoder, checkpoint.tokenizer, checkpoint.template)
 
 
-def _decoder(config: ModelConfig, weights: GgufWeights, threads: int, exact_cache: bool) -> Decoder[Any]:
+def _decoder(config: ModelConfig, weights: Weights, threads: int, exact_cache: bool) -> Decoder[Any]:
     reason = why_not(config)
     if reason is None:
         try:
@@ -91,7 +80,7 @@ def _decoder(config: ModelConfig, weights: GgufWeights, threads: int, exact_cach
     return _torch(config, weights, threads)
 
 
-def _torch(config: ModelConfig, weights: GgufWeights, threads: int) -> Decoder[Any]:
+def _torch(config: ModelConfig, weights: Weights, threads: int) -> Decoder[Any]:
     import torch  # a second to import
 
     from engine.model.decoder import TorchDecoder
@@ -100,9 +89,15 @@ def _torch(config: ModelConfig, weights: GgufWeights, threads: int) -> Decoder[A
     return TorchDecoder(config, weights)
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelFileError(f"The model file {path.name} cannot be read ({error}).") from error
+def _sha256(files: Sequence[Path]) -> str:
+    """Of a file, what sha256sum says; of several, the hash of their hashes."""
+    hashes = []
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                hashes.append(hashlib.file_digest(file, "sha256"))
+        except OSError as error:
+            raise ModelFileError(f"The model file {path.name} cannot be read ({error}).") from error
+    if len(hashes) == 1:
+        return hashes[0].hexdigest()
+    return hashlib.sha256(b"".join(each.digest() for each in hashes)).hexdigest()

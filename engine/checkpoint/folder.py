@@ -7,6 +7,7 @@ alone. Pickled weights (pytorch_model.bin) are never opened.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,16 +53,17 @@ class CheckpointFolder:
 
     def read(self, name: str, limit: int) -> bytes | None:
         """A small file's bytes; None where there is none."""
-        try:
-            with (self.path / name).open("rb") as file:
-                data = file.read(limit + 1)
-        except FileNotFoundError:
+        path = self.path / name
+        if not path.is_file():
             return None
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > limit:
+                    raise damaged(f"{name} is longer than {limit} bytes")
+                return file.read(size)  # with `limit` here, that much memory would be taken first
         except OSError as error:
             raise ModelFileError(f"{name} in the folder {self.path.name} cannot be read ({error}).") from error
-        if len(data) > limit:
-            raise damaged(f"{name} is longer than {limit} bytes")
-        return data
 
     def json_object(self, name: str) -> dict[str, Any] | None:
         """A small file's JSON object; None where there is no such file."""

@@ -23,6 +23,8 @@ from engine.protocol import Message
 from tests.engine.tiny import CONTROL, GRANITE, TinyMamba, write_tiny
 from tests.engine.tiny_folder import CONFIG, tensors, write_tiny_folder
 
+Change = Callable[[Path], object]
+
 
 @given(
     st.dictionaries(
@@ -140,7 +142,7 @@ def test_the_tokenizer_cuts_as_its_library_and_makes_no_control_tokens_from_text
     assert ids.count(2) == 1
 
 
-def edit(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
+def edit(name: str, change: Callable[[dict[str, Any]], Any]) -> Change:
     def apply(folder: Path) -> None:
         value = json.loads((folder / name).read_text())
         change(value)
@@ -149,15 +151,15 @@ def edit(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Path],
     return apply
 
 
-def write(name: str, text: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text(text) and None
+def write(name: str, text: str) -> Change:
+    return lambda folder: (folder / name).write_text(text)
 
 
-def remove(name: str) -> Callable[[Path], None]:
+def remove(name: str) -> Change:
     return lambda folder: (folder / name).unlink()
 
 
-def replace_tensor(name: str, values: np.ndarray | None) -> Callable[[Path], None]:
+def replace_tensor(name: str, values: np.ndarray | None) -> Change:
     def apply(folder: Path) -> None:
         weights = load_file(folder / "model.safetensors")
         weights.pop(name, None)
@@ -166,16 +168,16 @@ def replace_tensor(name: str, values: np.ndarray | None) -> Callable[[Path], Non
     return apply
 
 
-def config(**changes: Any) -> Callable[[Path], None]:
+def config(**changes: Any) -> Change:
     return edit("config.json", lambda value: value.update(changes))
 
 
-def weight_map(change: Callable[[dict[str, str]], Any]) -> Callable[[Path], None]:
+def weight_map(change: Callable[[dict[str, str]], Any]) -> Change:
     return edit("model.safetensors.index.json", lambda value: change(value["weight_map"]))
 
 
 NORM = "model.norm.weight"
-REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+REFUSED: dict[str, tuple[Change, str]] = {
     "no config": (remove("config.json"), "holds no config.json"),
     "config is no JSON": (write("config.json", "{"), "config.json is not JSON"),
     "config nests without end": (write("config.json", '{"a":' + "[" * 100_000), "config.json is not JSON"),
@@ -202,7 +204,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "wrong shape": (replace_tensor(NORM, np.ones(31, np.float32)), "has shape"),
     "wrong type": (replace_tensor(NORM, np.ones(32, np.int64)), "stored as I64"),
     "foreign tensor": (replace_tensor("model.layers.0.cross.weight", np.ones(2, np.float32)), "no use for"),
-    "pickle": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin") and None, "pickled"),
+    "pickle": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "pickled"),
     "no weights": (remove("model.safetensors"), "holds neither"),
     "no tokenizer": (remove("tokenizer.json"), "holds no tokenizer.json"),
     "tokenizer is no JSON": (write("tokenizer.json", "{}"), "tokenizer.json of the model cannot be read"),
@@ -224,7 +226,7 @@ def move(value: dict[str, str]) -> None:
     value[NORM] = next(file for file in value.values() if file != value[NORM])
 
 
-REFUSED_PARTS: dict[str, tuple[Callable[[Path], None], str]] = {
+REFUSED_PARTS: dict[str, tuple[Change, str]] = {
     "file outside": (weight_map(lambda value: value.update({NORM: "../other.safetensors"})), "not a safetensors file"),
     "absolute": (weight_map(lambda value: value.update({NORM: "/tmp/x.safetensors"})), "not a safetensors file"),
     "drive": (weight_map(lambda value: value.update({NORM: "c:x.safetensors"})), "not a safetensors file"),

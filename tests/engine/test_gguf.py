@@ -115,9 +115,10 @@ def test_a_foreign_file_is_refused(tmp_path: Path, name: str):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
-    for path in (tmp_path / "none.gguf", tmp_path):
-        with pytest.raises(ModelFileError, match="cannot be opened"):
-            load_model(path)
+    with pytest.raises(ModelFileError, match="cannot be opened"):
+        load_model(tmp_path / "none.gguf")
+    with pytest.raises(ModelFileError, match="holds no config"):
+        load_model(tmp_path)
 
 
 def test_a_long_array_is_refused_before_it_is_read(tmp_path: Path):

@@ -144,7 +144,6 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         {"messages": [{"role": "user", "content": "\ud800"}]},
         "messages[0].content[0] holds half a surrogate pair, which is not text.",
     ),
-    "n": ({"n": 17}, "n must be a whole number from 1 to 16."),
     "logprobs": ({"logprobs": 1}, "logprobs must be of type bool."),
     "template": ({"chat_template": "{{ 1 }}"}, "chat_template is not supported by this engine."),
     "stream": ({"stream": "yes"}, "stream must be of type bool."),

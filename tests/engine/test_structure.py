@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from engine.checkpoint.gguf import GgufFile
 from engine.decoding import Decoding
+from engine.generation import Event, Generation
 from engine.loader import LoadedModel
-from engine.protocol import Delta, FinishReason, Sampling
+from engine.protocol import Delta, Finished, FinishReason, Message, Sampling
 from engine.sampling import Sampler
 from engine.structure import MAX_SCHEMA_DEPTH, Structure, StructureError, Structures, json_rule
 from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
@@ -190,3 +191,23 @@ def test_a_large_vocabulary_is_masked_in_time(starter: LoadedModel):
         if structure.accept(int(rng.choice(np.flatnonzero(allowed)))):
             break
     assert sorted(seconds)[len(seconds) // 2] < 0.01  # 0.0002 where this was written
+
+
+def test_the_starter_model_fills_in_a_schema(starter: LoadedModel):
+    schema = {
+        "type": "object",
+        "properties": {"title": {"type": "string", "maxLength": 30}, "tags": {"type": "array", "maxItems": 2}},
+        "required": ["title", "tags"],
+        "additionalProperties": False,
+    }
+    prompt = starter.template.encode([Message("user", ("A title and tags for a post about bread, as JSON.",))])
+    events: list[Event] = []
+    structure = compiled(Structures(starter.tokenizer), schema)
+    writing = Generation(starter, prompt, 100, Sampling(temperature=0), 0, events.append, structure=structure)
+    while not writing.step():
+        pass
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason is FinishReason.STOP
+    answer = json.loads("".join(event.text for event in events if isinstance(event, Delta)))
+    jsonschema.validate(answer, schema)
+    assert answer["title"]

@@ -162,6 +162,20 @@ def starter_model(*wheel: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
 
 
+def build_kernels() -> Path:
+    """The system's C compiler makes the engine's kernels; where there is none, one from the lock does."""
+    try:
+        if not (os.environ.get("CC") or any(map(shutil.which, ("cc", "gcc", "clang")))):
+            pip("compiler", "install", "--require-hashes", "-r", str(LOCK / "compiler.txt"))
+    except SetupError as error:
+        raise Unfinished(f"{error} The engine works without its kernels, several times slower.") from error
+    command = [str(VENV_PYTHON), "-m", "kernels.cpu.build"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
+    if made.returncode:
+        raise Unfinished(f"The engine works without its kernels, several times slower: {last_line(made.stderr)}.")
+    return Path(made.stdout.strip())
+
+
 def install_qt_libraries() -> None:
     if remedy := system_packages():
         raise Unfinished(f"The window needs system libraries that are missing here: {remedy}. The rest works without.")
@@ -189,6 +203,14 @@ STEPS = (
         fetch_starter_model,
         files=(LOCK / "starter-model.txt",),
         variables=("QUARRY_MODELS_DIR", "HOME", "XDG_DATA_HOME", "LOCALAPPDATA"),
+    ),
+    Step(
+        "kernels",
+        "Building the engine's kernels (seconds; a system without a C compiler downloads one of 100 MB first)",
+        500 * MB,
+        build_kernels,
+        files=(LOCK / "compiler.txt", *sorted((ROOT / "kernels" / "cpu").glob("*.[chp]*"))),
+        variables=("CC", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"),
     ),
     Step("qt-libraries", "Installing what Qt needs of this system (35 MB)", 100 * MB, install_qt_libraries),
     Step(

@@ -21,7 +21,7 @@ import platformdirs
 SOURCES: Final = Path(__file__).parent
 SUFFIX: Final = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 SHIPPED: Final = SOURCES / f"quarry_cpu{SUFFIX}"
-FLAGS: Final = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=off", "-fvisibility=hidden", "-shared")
+FLAGS: Final = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=off", "-fvisibility=hidden", "-shared", "-s")
 LONGEST_BUILD: Final = 300  # seconds
 
 
@@ -31,9 +31,7 @@ class BuildError(Exception):
 
 def machine_flags(machine: str) -> tuple[str, ...]:
     """Instruction sets the code may use; kernels.cpu.library asks the processor before it uses them."""
-    if machine.lower() in ("x86_64", "amd64"):
-        return ("-mavx2", "-mfma", "-mf16c")
-    return ()
+    return ("-mavx2", "-mfma", "-mf16c") if machine.lower() in ("x86_64", "amd64") else ()
 
 
 def compiler() -> list[str] | None:
@@ -48,10 +46,10 @@ def compiler() -> list[str] | None:
     return None
 
 
-def compile_command(compile_with: list[str], machine: str, target: Path) -> list[str]:
+def compile_command(compile_with: list[str], machine: str, target: Path, system: str = sys.platform) -> list[str]:
     sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
-    system = ["-fPIC", "-lm", "-lpthread"] if sys.platform != "win32" else ["-lsynchronization"]
-    return [*compile_with, *FLAGS, *machine_flags(machine), *sources, *system, "-o", str(target)]
+    libraries = [] if system == "win32" else ["-fPIC", "-lm", "-lpthread"]
+    return [*compile_with, *FLAGS, *machine_flags(machine), *sources, *libraries, "-o", str(target)]
 
 
 def fingerprint(machine: str) -> str:
@@ -94,4 +92,4 @@ if __name__ == "__main__":
     try:
         sys.stdout.write(f"{built_library()}\n")
     except BuildError as error:
-        sys.stdout.write(f"The engine will use torch, several times slower: {error}.\n")
+        sys.exit(str(error))

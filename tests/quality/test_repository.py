@@ -70,7 +70,7 @@ def test_the_lock_holds_what_the_project_asks_for(lock: str):
     assert refused == [], f"make {lock} again: packaging/lock/README.md says how"
 
 
-@pytest.mark.parametrize("lock", [*sorted(LOCKED_EXTRAS), "starter-model.txt"])
+@pytest.mark.parametrize("lock", [*sorted(LOCKED_EXTRAS), "starter-model.txt", "compiler.txt"])
 def test_the_lock_pins_hashes_and_names_no_index(lock: str):
     assert [str(pin.requirement) for pin in pins(LOCK / lock) if not pin.hashes] == []
     text = (LOCK / lock).read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine", description="Quarry's language model engine")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve one model over an OpenAI-compatible API")
-    serve.add_argument("--model", type=Path, required=True, metavar="FILE", help="a GGUF file")
+    serve.add_argument("--model", type=Path, required=True, metavar="FILE", help="a GGUF file or a checkpoint folder")
     serve.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
     serve.add_argument("--port", type=_from(0, 65_535), default=0, metavar="N", help="0 takes a free one (default)")
     serve.add_argument("--parallel", type=_from(1, 64), default=2, metavar="N", help="answers at a time (default 2)")
@@ -76,7 +76,7 @@ def _serve(options: argparse.Namespace) -> int:
     if not token:
         token = secrets.token_urlsafe(32)
         sys.stderr.write(f"{model.info.id} answers at http://{host}:{port}/v1 with the token {token}\n")
-    scheduler = Scheduler(options.parallel, options.queue)
+    scheduler = Scheduler(options.parallel, options.queue, model.decoder.step)
     threading.Thread(target=scheduler.run, name="generate", daemon=True).start()
     app = make_app(model, scheduler, token, _allowed_hosts(options.host, port))
     serve(app, listener, on_ready=lambda: _announce({"port": port, "pid": os.getpid()}))

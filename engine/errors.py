@@ -4,11 +4,16 @@ from __future__ import annotations
 
 
 class ModelFileError(Exception):
-    """The model file cannot be used; `message` says why and what to do."""
+    """The model file cannot be used; `message` says why and what to do, on one line.
+
+    It may quote the file, so what cannot be printed is replaced.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = "".join(
+            character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in message
+        )
+        super().__init__(self.message)
 
 
 def damaged(what: str) -> ModelFileError:

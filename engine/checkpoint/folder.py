@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ TEMPLATE: Final = "chat_template.jinja"
 MAX_JSON_BYTES: Final = 2 << 20  # Python's objects take twenty times as much
 MAX_TOKENIZER_BYTES: Final = 64 << 20
 MAX_FILES: Final = 1024
+_PART: Final = re.compile(r"\w[\w.-]{0,200}\.safetensors")  # no way out of the folder, no drive, no stream
 
 
 class CheckpointFolder:
@@ -96,7 +98,7 @@ class CheckpointFolder:
         if len(parts) > MAX_FILES:
             raise damaged(f"{INDEX} names more than {MAX_FILES} files")
         for part in parts:
-            if "/" in part or "\\" in part or ":" in part or not part.endswith(".safetensors"):
+            if not _PART.fullmatch(part):
                 raise damaged(f"{INDEX} names {part[:64]!r}, which is not a safetensors file of its folder")
             self.files.append(SafetensorsFile(self.path / part))
         for file in self.files:

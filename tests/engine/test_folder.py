@@ -203,6 +203,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "missing tensor": (replace_tensor(NORM, None), "tensor norm is missing"),
     "wrong shape": (replace_tensor(NORM, np.ones(31, np.float32)), "has shape"),
     "wrong type": (replace_tensor(NORM, np.ones(32, np.int64)), "stored as I64"),
+    "name of two lines": (replace_tensor("model\nnorm", np.ones(2, np.float32)), "model\ufffdnorm that this engine"),
     "foreign tensor": (replace_tensor("model.layers.0.cross.weight", np.ones(2, np.float32)), "no use for"),
     "pickle": (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "pickled"),
     "no weights": (remove("model.safetensors"), "holds neither"),
@@ -230,6 +231,9 @@ REFUSED_PARTS: dict[str, tuple[Change, str]] = {
     "file outside": (weight_map(lambda value: value.update({NORM: "../other.safetensors"})), "not a safetensors file"),
     "absolute": (weight_map(lambda value: value.update({NORM: "/tmp/x.safetensors"})), "not a safetensors file"),
     "drive": (weight_map(lambda value: value.update({NORM: "c:x.safetensors"})), "not a safetensors file"),
+    "name without end": (
+        weight_map(lambda value: value.update({NORM: "x" * 9999 + ".safetensors"})), "not a safetensors file"
+    ),
     "pickle": (weight_map(lambda value: value.update({NORM: "model.bin"})), "not a safetensors file"),
     "part that is not there": (weight_map(lambda value: value.update({NORM: "x.safetensors"})), "cannot be opened"),
     "wrong part": (weight_map(move), "says otherwise"),

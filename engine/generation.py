@@ -1,10 +1,13 @@
-"""One answer: reads the prompt in chunks, then makes a token a step, and reports text as it comes."""
+"""One answer: its prompt is read in chunks, then it makes a token a step, and reports text as it comes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.decoding import Decoding
 from engine.loader import LoadedModel
@@ -15,7 +18,7 @@ from engine.structure import Structure
 
 # Tokens of a prompt read in one step. The borders depend on the prompt alone, so that equal prompts give equal bits;
 # a cancellation waits for one chunk at most.
-PREFILL_CHUNK: Final = 256
+PREFILL_CHUNK: Final = 128
 
 Event = Delta | Finished | Exception
 
@@ -62,19 +65,20 @@ class Generation:
     def cancel(self) -> None:
         self._cancelled = True
 
-    def step(self) -> bool:
-        """Read one chunk of the prompt or make one token; True when the answer is complete."""
+    def want(self) -> Reading[Any]:
+        """One chunk of the prompt, or the token it made last."""
         if self._state is None:
             self._started = time.perf_counter()
             # the last token is never read, but a prompt whose answer is empty still needs its own place
             self._state = self._model.decoder.new_state(len(self._prompt) + self._max_tokens)
         if (at := self._state.length) < len(self._prompt):
-            tokens = self._prompt[at : at + PREFILL_CHUNK]
-            last = at + len(tokens) == len(self._prompt)
-        else:
-            tokens, last = self._decoding.tokens[-1:], True
-        [logits] = self._model.decoder.step([Reading(self._state, tokens, int(last))])
-        if not last:
+            chunk = self._prompt[at : at + PREFILL_CHUNK]
+            return Reading(self._state, chunk, int(at + len(chunk) == len(self._prompt)))
+        return Reading(self._state, self._decoding.tokens[-1:])
+
+    def take(self, logits: NDArray[np.float32]) -> bool:
+        """Choose a token where the prompt has been read; True when the answer is complete."""
+        if not len(logits):
             return False
         reason = self._decoding.take(logits[0])
         if len(self._decoding.tokens) == 1:

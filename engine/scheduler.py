@@ -1,13 +1,29 @@
-"""Whose turn it is. Pure Python: it knows jobs that can take a step, not models."""
+"""Whose turn it is. Jobs that run read together: one step of the model serves them all.
+
+Pure Python: it knows jobs that want to read, not models. A job's numbers do not depend on who reads beside it
+(engine.reading), so the scheduler may put together whatever is there.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from numpy.typing import NDArray
+
+from engine.reading import Reading
 
 logger = logging.getLogger(__name__)
+
+
+# Tokens of one step. A prompt that is long is read in several steps, between which the others go on.
+STEP_TOKENS: Final = 256
+
+Step = Callable[[Sequence[Reading[Any]]], Sequence[NDArray[Any]]]
 
 
 class QueueFull(Exception):
@@ -15,32 +31,37 @@ class QueueFull(Exception):
 
 
 class Job(Protocol):
-    """One sequence. `step` is called by the scheduler's thread alone."""
+    """One sequence; its methods are called by the scheduler's thread alone, `cancelled` by any."""
 
     @property
     def cancelled(self) -> bool: ...
 
-    def step(self) -> bool:
-        """Do one bounded piece of work; True when there is no more."""
+    def want(self) -> Reading[Any]:
+        """What it reads next, of STEP_TOKENS at most; asked again if it had to wait."""
+
+    def take(self, logits: NDArray[Any]) -> bool:
+        """What the step gave for it; True when there is no more to do."""
 
     def fail(self, error: Exception) -> None:
-        """The step raised `error`: tell whoever waits."""
+        """Its work raised `error`: tell whoever waits."""
 
     def close(self) -> None:
         """Free what the job holds; called once, at its end, however it ends."""
 
 
 class Scheduler:
-    """At most `parallel` jobs take steps in turn, at most `waiting` more wait, first come first served.
+    """At most `parallel` jobs run together, at most `waiting` more wait, first come first served.
 
-    A cancelled job is closed before its next step, so a cancellation costs at most one step.
+    A cancelled job is closed before the next step, so a cancellation costs at most one step.
     """
 
-    def __init__(self, parallel: int, waiting: int) -> None:
+    def __init__(self, parallel: int, waiting: int, step: Step) -> None:
+        self._step = step
         self._parallel = parallel
         self._limit = waiting
         self._waiting: deque[Job] = deque()
         self._running: deque[Job] = deque()
+        self._served: set[Job] = set()  # in the last step
         self._changed = threading.Condition()
         self._stopping = False
 
@@ -77,29 +98,48 @@ class Scheduler:
 
     def run(self) -> None:
         """Take steps until `stop`; sleep while there is nothing to do."""
-        while (job := self._next()) is not None:
-            done = True
-            try:
-                done = job.step()
-            except Exception as error:  # the worker's border: one broken job must not end the others
-                logger.exception("A generation failed")
-                job.fail(error)
-            with self._changed:
-                if done:
-                    self._running.remove(job)
-            if done:
-                job.close()
+        while (jobs := self._turn()) is not None:
+            readings: dict[Job, Reading[Any]] = {}
+            room = STEP_TOKENS
+            for job in jobs:
+                with self._ending_where_it_breaks(job):
+                    reading = job.want()
+                    if len(reading.tokens) <= room:
+                        readings[job] = reading
+                        room -= len(reading.tokens)
+            self._served = set(readings)
+            with self._ending_where_it_breaks(*readings):
+                for job, logits in zip(readings, self._step(list(readings.values())), strict=True):
+                    with self._ending_where_it_breaks(job):
+                        if job.take(logits):
+                            self._end(job)
 
-    def _next(self) -> Job | None:
+    @contextmanager
+    def _ending_where_it_breaks(self, *jobs: Job) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # the worker's border: one broken job must not end the others
+            logger.exception("A generation failed")
+            for job in jobs:
+                job.fail(error)
+                self._end(job)
+
+    def _end(self, job: Job) -> None:
+        with self._changed:
+            self._running.remove(job)
+        job.close()
+
+    def _turn(self) -> list[Job] | None:
+        """The running jobs, those first that had to wait in the last step. None: stop."""
         with self._changed:
             while not self._stopping:
                 self._drop_cancelled(self._waiting)
                 self._drop_cancelled(self._running)
+                self._running = deque(sorted(self._running, key=self._served.__contains__))
                 while self._waiting and len(self._running) < self._parallel:
                     self._running.append(self._waiting.popleft())
                 if self._running:
-                    self._running.rotate(-1)
-                    return self._running[-1]
+                    return list(self._running)
                 self._changed.wait()
             return None
 

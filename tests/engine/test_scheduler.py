@@ -1,29 +1,42 @@
-"""Turns, bounds and cancellation, with jobs that only count."""
+"""Steps, bounds and cancellation, with jobs that only count."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.scheduler import QueueFull, Scheduler
+from engine.reading import Reading
+from engine.scheduler import STEP_TOKENS, QueueFull, Scheduler
 from tests.logged import ExpectedLog
 
 
-class Counter:
-    """A job of `steps` steps that writes its name down at each."""
+class Place:
+    """A state that nothing is read into."""
 
-    def __init__(self, name: str, steps: int, log: list[str], broken: bool = False) -> None:
-        self.name, self.steps, self.log, self.broken = name, steps, log, broken
+    length, capacity = 0, 1
+
+
+class Counter:
+    """A job of `steps` steps that writes its name down at each, reading `tokens` tokens."""
+
+    def __init__(self, name: str, steps: int, log: list[str], *, broken: bool = False, tokens: int = 1) -> None:
+        self.name, self.steps, self.log, self.broken, self.tokens = name, steps, log, broken, tokens
         self.cancelled = False
         self.closed = threading.Event()
         self.failure: Exception | None = None
 
-    def step(self) -> bool:
+    def want(self) -> Reading[Place]:
+        assert not self.closed.is_set()
+        return Reading(Place(), [0] * self.tokens)
+
+    def take(self, logits: np.ndarray) -> bool:
         assert not self.closed.is_set()
         self.log.append(self.name)
         if self.broken:
@@ -58,24 +71,56 @@ def run_all(scheduler: Scheduler, jobs: list[Counter]) -> None:
             assert job.closed.wait(10)
 
 
-def test_jobs_take_turns_and_the_rest_waits():
+def nothing(readings: Sequence[Reading[Any]]) -> list[np.ndarray]:
+    """A step of no model."""
+    return [np.zeros((reading.last, 1)) for reading in readings]
+
+
+def test_jobs_read_together_and_the_rest_waits():
     log: list[str] = []
-    run_all(Scheduler(parallel=2, waiting=5), [Counter("a", 3, log), Counter("b", 2, log), Counter("c", 1, log)])
-    assert "".join(log) == "ababac" or "".join(log) == "ababca"
+    steps: list[int] = []
+
+    def step(readings: Sequence[Reading[Any]]) -> list[np.ndarray]:
+        steps.append(len(readings))
+        return nothing(readings)
+
+    jobs = [Counter("a", 3, log), Counter("b", 2, log), Counter("c", 1, log)]
+    run_all(Scheduler(2, 5, step), jobs)
+    assert steps == [2, 2, 2]
+    assert sorted(log[4:]) == ["a", "c"]
+
+
+def test_what_is_too_much_for_one_step_comes_first_in_the_next():
+    log: list[str] = []
+    jobs = [Counter(name, 2, log, tokens=STEP_TOKENS - 1) for name in "abc"] + [Counter("d", 2, log)]
+    run_all(Scheduler(4, 4, nothing), jobs)
+    assert sorted(log) == sorted("abcd" * 2)
+    assert set(log[:4]) == set("abd") or set(log[:5]) == set("abcd")
+
+
+def test_a_step_that_breaks_ends_those_who_took_part(expected_log: ExpectedLog):
+    expected_log("A generation failed")
+
+    def step(_readings: Sequence[Reading[Any]]) -> list[np.ndarray]:
+        raise MemoryError
+
+    job = Counter("a", 1, [])
+    run_all(Scheduler(1, 1, step), [job])
+    assert isinstance(job.failure, MemoryError)
 
 
 @given(st.lists(st.integers(1, 5), max_size=8), st.integers(1, 4))
 def test_every_job_gets_all_its_steps_in_order_of_arrival(steps: list[int], parallel: int):
     log: list[str] = []
     jobs = [Counter(str(i), count, log) for i, count in enumerate(steps)]
-    run_all(Scheduler(parallel, waiting=8), jobs)
+    run_all(Scheduler(parallel, 8, nothing), jobs)
     assert sorted(log) == sorted(str(i) for i, count in enumerate(steps) for _ in range(count))
     first_steps = list(dict.fromkeys(log))
     assert first_steps == sorted(first_steps, key=int)
 
 
 def test_a_full_queue_refuses():
-    scheduler = Scheduler(parallel=1, waiting=2)
+    scheduler = Scheduler(1, 2, nothing)
     for name in "abc":
         scheduler.submit(Counter(name, 1, []))
     with pytest.raises(QueueFull):
@@ -83,7 +128,7 @@ def test_a_full_queue_refuses():
 
 
 def test_a_cancelled_job_leaves_the_queue_at_once():
-    scheduler = Scheduler(parallel=1, waiting=0)
+    scheduler = Scheduler(1, 0, nothing)
     job = Counter("a", 1, [])
     scheduler.submit(job)
     job.cancelled = True
@@ -92,14 +137,14 @@ def test_a_cancelled_job_leaves_the_queue_at_once():
 
 
 class CancelsItself(Counter):
-    def step(self) -> bool:
+    def take(self, logits: np.ndarray) -> bool:
         self.cancelled = True
-        return super().step()
+        return super().take(logits)
 
 
 def test_a_running_job_that_is_cancelled_takes_no_further_step():
     log: list[str] = []
-    run_all(Scheduler(parallel=1, waiting=1), [CancelsItself("a", 5, log), Counter("b", 1, log)])
+    run_all(Scheduler(1, 1, nothing), [CancelsItself("a", 5, log), Counter("b", 1, log)])
     assert log == ["a", "b"]
 
 
@@ -107,6 +152,6 @@ def test_a_broken_job_is_told_and_does_not_end_the_others(expected_log: Expected
     expected_log("A generation failed")
     log: list[str] = []
     broken, sound = Counter("a", 1, log, broken=True), Counter("b", 2, log)
-    run_all(Scheduler(parallel=2, waiting=1), [broken, sound])
+    run_all(Scheduler(2, 1, nothing), [broken, sound])
     assert isinstance(broken.failure, RuntimeError)
     assert sound.failure is None

@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from engine.checkpoint.source import open_checkpoint
+from engine.cpu.decoder import CpuDecoder
+from engine.cpu.packing import why_not
 from engine.model.decoder import TorchDecoder
-from engine.reading import Reading
+from engine.reading import Decoder, Reading
 from tests.engine.tiny_folder import CONFIG, write_tokenizer
 
 TOKENS = [60, 70, 80, 3, 200, 261, 90, 91, 92, 93, 5, 6, 7, 60, 70, 80, 3, 200, 9]
@@ -32,20 +34,21 @@ MULTIPLIERS = {
     for key in ("embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling")
 }
 NO_EXPERTS = {"num_local_experts": 0, "num_experts_per_tok": 0}
+HYBRID = CONFIG | NO_EXPERTS
 VARIANTS: dict[str, dict[str, Any]] = {
-    "hybrid dense": CONFIG | NO_EXPERTS,
+    "hybrid": HYBRID,
     "hybrid with experts": CONFIG,
     "hybrid with all experts at once": CONFIG | {"num_experts_per_tok": 4},
-    "hybrid, irregular layers": CONFIG | {"layer_types": ["attention", "mamba", "mamba"]},
-    "hybrid of Mamba layers alone": CONFIG | {"layer_types": ["mamba"] * 3},
-    "hybrid with positions": CONFIG | {"position_embedding_type": "rope", "rope_theta": 1e7},
-    "hybrid with groups": CONFIG | {"mamba_n_groups": 2},
-    "hybrid with a head of its own": CONFIG | {"tie_word_embeddings": False},
+    "hybrid, irregular layers": HYBRID | {"layer_types": ["attention", "mamba", "mamba"]},
+    "hybrid of Mamba layers alone": HYBRID | {"layer_types": ["mamba"] * 3},
+    "hybrid with positions": HYBRID | {"position_embedding_type": "rope", "rope_theta": 1e7},
+    "hybrid with groups": HYBRID | {"mamba_n_groups": 2},
+    "hybrid with a head of its own": HYBRID | {"tie_word_embeddings": False},
     "hybrid with biases": CONFIG | {"attention_bias": True, "mamba_proj_bias": True},
-    "hybrid without a bias of the convolution": CONFIG | {"mamba_conv_bias": False},
-    "hybrid with narrow steps": CONFIG | {"time_step_limit": [0.3, 0.6]},
+    "hybrid without a bias of the convolution": HYBRID | {"mamba_conv_bias": False},
+    "hybrid with narrow steps": HYBRID | {"time_step_limit": [0.3, 0.6]},
     "hybrid with wide heads": CONFIG | {"mamba_n_heads": 2, "mamba_d_head": "auto", "mamba_d_conv": 3},
-    "attention alone": CONFIG | ATTENTION | NO_EXPERTS | {"position_embedding_type": "rope", "rope_theta": 1e7},
+    "attention alone": HYBRID | ATTENTION | {"position_embedding_type": "rope", "rope_theta": 1e7},
     "attention alone, with experts": CONFIG | ATTENTION,
     "granite": {"model_type": "granite", **DENSE, **MULTIPLIERS, "rope_theta": 1e7},
     "granite with biases": {"model_type": "granite", **DENSE, **MULTIPLIERS, "attention_bias": True, "mlp_bias": True},
@@ -100,10 +103,18 @@ def _randomise(name: str, values: torch.Tensor) -> None:
         values.normal_(0, 2 / values.shape[-1] ** 0.5)
 
 
-def read(folder: Path, chunk: int) -> np.ndarray:
-    """Our logits of TOKENS, read `chunk` at a time."""
+def decoders(folder: Path) -> list[Decoder[Any]]:
+    """The reference, and the kernels where they can compute such a model."""
     with open_checkpoint(folder) as checkpoint:
-        decoder = TorchDecoder(checkpoint.config, checkpoint.weights)
+        config, weights = checkpoint.config, checkpoint.weights
+        found: list[Decoder[Any]] = [TorchDecoder(config, weights)]
+        if why_not(config) is None:
+            found.append(CpuDecoder(config, weights, 1, exact_cache=True))
+    return found
+
+
+def read(decoder: Decoder[Any], chunk: int) -> np.ndarray:
+    """Our logits of TOKENS, read `chunk` at a time."""
     state = decoder.new_state(len(TOKENS))
     pieces = [TOKENS[at : at + chunk] for at in range(0, len(TOKENS), chunk)]
     return np.concatenate([decoder.step([Reading(state, piece, len(piece))])[0] for piece in pieces])
@@ -116,8 +127,9 @@ def assert_equal(ours: np.ndarray, theirs: np.ndarray, tolerance: float):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_logits_equal_transformers(transformers: ModuleType, tmp_path: Path, name: str):
     theirs = write_random(transformers, tmp_path, VARIANTS[name])
-    whole = read(tmp_path, len(TOKENS))
-    assert_equal(whole, theirs, 1e-4)
-    assert_equal(read(tmp_path, 1), whole, 1e-5)
-    assert_equal(read(tmp_path, 7), whole, 1e-5)
     assert theirs.std() > 0.05  # not a model that says nothing
+    for decoder in decoders(tmp_path):
+        whole = read(decoder, len(TOKENS))
+        assert_equal(whole, theirs, 1e-4)
+        assert_equal(read(decoder, 1), whole, 1e-5)
+        assert_equal(read(decoder, 7), whole, 1e-5)

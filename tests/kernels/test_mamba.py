@@ -92,3 +92,9 @@ def test_gated_norm(length: int, groups: int):
     assert_close(ops.gated_norm(x, gate, weight, 1e-5, groups), expected)
     ungrouped = reference.rms_norm(x * gate * gate.sigmoid(), weight, 1e-5)
     assert torch.allclose(expected.float(), ungrouped, rtol=1e-4, atol=1e-5) == (groups == 1)
+
+
+def test_the_same_again_gives_the_same_bits():
+    first, second = scan_arguments(CHUNK + 9, 6, 2), scan_arguments(CHUNK + 9, 6, 2)
+    assert torch.equal(ops.selective_scan(*first), ops.selective_scan(*second))
+    assert torch.equal(first[-1], second[-1])

@@ -17,7 +17,7 @@ from engine.errors import damaged
 from engine.reading import Reading
 from kernels.cpu import library as native
 
-MAX_COLUMNS: Final = 512  # tokens of one step
+MAX_COLUMNS: Final = 256  # tokens of one step
 
 
 class CpuDecoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,7 @@ def why_not(config: ModelConfig) -> str | None:
     if config.mamba:
         widths += [config.mamba.head_dim, config.mamba.channels, config.mamba.inner // config.mamba.groups]
     if config.experts:
-        return "experts are not among the CPU kernels"
+        widths.append(config.experts.intermediate)
     if config.attention_bias or config.mlp_bias or (config.mamba and config.mamba.projection_bias):
         return "biases of matrices are not among the CPU kernels"
     if any(width % native.GROUP for width in widths):
@@ -78,6 +79,9 @@ class PackedModel:
             self._kept.append(frequencies)
             model.rope = native.ROPE_PAIRS if self._tensors.rotates_pairs else native.ROPE_HALVES
             model.inverse_frequencies = frequencies.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+        if experts := config.experts:
+            model.experts, model.experts_used = experts.count, experts.used
+            model.expert_intermediate = experts.intermediate
         model.state_groups = 1
         if mamba := config.mamba:
             model.mamba_heads, model.mamba_head_dim = mamba.heads, mamba.head_dim
@@ -94,9 +98,14 @@ class PackedModel:
             index=config.layer_types[:index].count(kind),
             norm1=self._floats(name("norm1")),
             norm2=self._floats(name("norm2")),
-            gate_up=self._pair(name("mlp.gate"), name("mlp.up")),
-            down=self._matrix(name("mlp.down")),
         )
+        if config.intermediate:
+            layer.gate_up = self._pair(name("mlp.gate"), name("mlp.up"))
+            layer.down = self._matrix(name("mlp.down"))
+        if config.experts:
+            layer.router = self._matrix(name("experts.router"))
+            layer.expert_gate_up = self._pair(name("experts.gate"), name("experts.up"))
+            layer.expert_down = self._matrix(name("experts.down"))
         if kind == "mamba":
             layer.kind = native.MAMBA
             layer.in_proj, layer.out_proj = self._matrix(name("mamba.in")), self._matrix(name("mamba.out"))
@@ -142,16 +151,21 @@ class PackedModel:
     def _source(self, name: str) -> tuple[int, int, int, Bytes]:
         """Format, rows, columns and bytes: as stored where the kernels read that, else as float32."""
         if (stored := self._tensors.stored(name)) is not None:
-            format_id, data, (rows, columns) = stored[0], stored[1], self._tensors.shape(name)
+            (format_id, data), (rows, columns) = stored, self._extent(name)
             if format_id in native.FORMATS and native.packed_bytes(format_id, rows, columns):
                 return format_id, rows, columns, data
         return self._as_floats(name)
 
     def _as_floats(self, name: str) -> tuple[int, int, int, Bytes]:
         """In stored row order, as its neighbours are."""
-        stored, (rows, columns) = self._tensors.stored(name), self._tensors.shape(name)
+        stored, (rows, columns) = self._tensors.stored(name), self._extent(name)
         values = self._tensors[name] if stored is None else dequantize(stored[1], stored[0], (rows, columns))
         return native.F32, rows, columns, np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+
+    def _extent(self, name: str) -> tuple[int, int]:
+        """Rows and columns; those of all experts stand one below the other."""
+        *rows, columns = self._tensors.shape(name)
+        return prod(rows), columns
 
 
 def _aligned(size: int) -> Bytes:

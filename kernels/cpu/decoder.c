@@ -1,104 +1,12 @@
 /* One step of a whole decoder: all threads go through the same phases, with a barrier where the next needs the last.
- *
- * With one column every thread prepares the column for itself (norm and rounding take less time than a barrier); with
- * several they share the columns. Matrix rows are dealt out in tiles as threads ask for them. */
-#include <stdatomic.h>
+ * Matrix rows are dealt out in tiles as threads ask for them. */
 #include <stdlib.h>
 
 #include "attention.h"
-#include "formats.h"
+#include "context.h"
 #include "mamba.h"
-#include "pool.h"
 
-enum { TILE_BYTES = 24576, COUNTERS_A_LAYER = 10, ATTENTION_COLUMNS = 8, SPLIT_FROM = 2 * QC_SEGMENT };
-
-typedef struct { /* prepared columns of one matrix product */
-    float *floats;
-    column32 *by32;
-    column256 *by256;
-} prepared;
-
-struct qc_context {
-    const qc_model *model;
-    const qc_batch *batch;
-    pool *pool;
-    int32_t threads;  /* that work */
-    int32_t prepared_threads; /* that have memory of their own */
-    int64_t wide_stride, mixed_stride;
-    float *x;      /* [columns][hidden], the residual stream */
-    float *wide;   /* [columns][wide_stride]: q|k|v, z|xBC|dt, or silu(gate)*up */
-    float *mixed;  /* [columns][mixed_stride]: what attention or the scan gave */
-    float *conv;   /* [columns][channels] */
-    float *angles; /* [columns][head_dim]: cosines, then sines */
-    float *partials;
-    int64_t partials_size; /* floats */
-    prepared shared, *own; /* for many columns, and each thread's for one */
-    float **scratch;       /* each thread's, for attention */
-    atomic_llong *counters;
-    int64_t counter_count;
-};
-
-typedef struct { /* a thread's way through a step */
-    qc_context *context;
-    int32_t thread;
-    int64_t counter;
-} walk;
-
-static int64_t up_to_eight(int64_t n) { return (n + 7) / 8 * 8; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/* -- sharing work ------------------------------------------------------------------------------------------------ */
-
-/* The walk's next counter; every thread takes the same ones in the same order. */
-static atomic_llong *counter(walk *w) { return &w->context->counters[w->counter++]; }
-
-static void barrier(walk *w) { pool_barrier(w->context->pool); }
-
-static void multiply_share(walk *w, const qc_matrix *matrix, const inputs *in, int64_t columns, const outputs *out) {
-    atomic_llong *next = counter(w);
-    int64_t groups = (matrix->rows + 7) / 8, step = out->swiglu ? 2 : 1;
-    int64_t bytes = matrix->columns / format_columns(matrix->format) * block_bytes(matrix->format);
-    int64_t tile = most(TILE_BYTES / bytes, 1), fair = most(groups / (8 * w->context->threads), 1);
-    tile = (tile < fair ? tile : fair) + step - 1;
-    tile -= tile % step;
-    for (;;) {
-        int64_t first = atomic_fetch_add(next, tile);
-        if (first >= groups) return;
-        multiply(matrix, first, first + tile < groups ? first + tile : groups, in, columns, out);
-    }
-}
-
-/* -- preparing columns ------------------------------------------------------------------------------------------- */
-
-static void rms_norm(const float *x, const float *weight, int64_t width, float epsilon, float *out) {
-    f8 squares = f8_zero();
-    for (int64_t i = 0; i < width; i += 8) squares = f8_fma(f8_load(x + i), f8_load(x + i), squares);
-    f8 scale = f8_set(1.0f / sqrtf(f8_sum(squares) / (float)width + epsilon));
-    for (int64_t i = 0; i < width; i += 8) f8_store(out + i, f8_mul(f8_mul(f8_load(x + i), scale), f8_load(weight + i)));
-}
-
-static void round_column(const prepared *p, int64_t column, int64_t width, int wants) {
-    const float *x = p->floats + column * width;
-    if (wants & WANTS_32) quantise32(x, width, p->by32 + column * (width / 32));
-    if (wants & WANTS_256) quantise256(x, width, p->by256 + column * (width / 256));
-}
-
-/* Columns of `from`, through a norm if there is one, in the kinds that `wants` names. */
-static inputs prepare(walk *w, const float *from, int64_t stride, const float *norm, int64_t width, int64_t columns, int wants) {
-    qc_context *c = w->context;
-    int alone = columns == 1;
-    prepared *p = alone ? &c->own[w->thread] : &c->shared;
-    for (int64_t i = alone ? 0 : w->thread; i < columns; i += alone ? 1 : c->threads) {
-        float *to = p->floats + i * width;
-        if (norm)
-            rms_norm(from + i * stride, norm, width, c->model->epsilon, to);
-        else
-            memcpy(to, from + i * stride, (size_t)width * 4);
-        round_column(p, i, width, wants);
-    }
-    if (!alone) barrier(w);
-    return (inputs){p->floats, p->by32, p->by256};
-}
+enum { COUNTERS_A_LAYER = 16, ATTENTION_COLUMNS = 8, SPLIT_FROM = 2 * QC_SEGMENT };
 
 /* -- the parts of a layer ---------------------------------------------------------------------------------------- */
 
@@ -244,7 +152,7 @@ static void mamba_mixer(walk *w, const qc_layer *layer) {
         memcpy(y, c->mixed, (size_t)inner * 4);
         gated_norm(m, layer, y, c->wide);
         round_column(&c->own[w->thread], 0, inner, input_kind(layer->out_proj.format));
-        in = (inputs){y, c->own[w->thread].by32, c->own[w->thread].by256};
+        in = (inputs){y, c->own[w->thread].by32, c->own[w->thread].by256, NULL};
     } else {
         for (int64_t i = w->thread; i < columns; i += c->threads) gated_norm(m, layer, y + i * stride, c->wide + i * c->wide_stride);
         in = prepare(w, y, stride, NULL, inner, columns, input_kind(layer->out_proj.format));
@@ -316,7 +224,10 @@ static void step_thread(void *argument, int32_t thread) {
         else
             attention_mixer(&w, layer);
         barrier(&w);
-        feed_forward(&w, layer);
+        if (m->experts)
+            mix_experts(&w, layer);
+        else
+            feed_forward(&w, layer);
         barrier(&w);
     }
     w.counter = (int64_t)m->layer_count * COUNTERS_A_LAYER;
@@ -357,35 +268,6 @@ void qc_linear(qc_context *context, const qc_matrix *matrix, const float *input,
 
 /* -- memory ------------------------------------------------------------------------------------------------------ */
 
-static void *aligned(int64_t bytes) {
-#if defined(_WIN32)
-    return _aligned_malloc((size_t)bytes + 64, 64);
-#else
-    return aligned_alloc(64, (size_t)((bytes + 127) / 64 * 64));
-#endif
-}
-
-static void release(void *p) {
-#if defined(_WIN32)
-    _aligned_free(p);
-#else
-    free(p);
-#endif
-}
-
-static int open_prepared(prepared *p, int64_t columns, int64_t width) {
-    p->floats = aligned(columns * width * 4);
-    p->by32 = aligned(columns * (width / 32) * (int64_t)sizeof(column32));
-    p->by256 = aligned(columns * (width / 256) * (int64_t)sizeof(column256));
-    return p->floats && p->by32 && p->by256;
-}
-
-static void close_prepared(prepared *p) {
-    release(p->floats);
-    release(p->by32);
-    release(p->by256);
-}
-
 qc_context *qc_open(const qc_model *model, int32_t max_columns, int32_t threads) {
     qc_context *c = calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -407,7 +289,7 @@ qc_context *qc_open(const qc_model *model, int32_t max_columns, int32_t threads)
     c->own = calloc((size_t)threads, sizeof *c->own);
     c->scratch = calloc((size_t)threads, sizeof *c->scratch);
     int whole = c->x && c->wide && c->mixed && c->conv && c->angles && c->partials && c->counters && c->own && c->scratch;
-    whole = whole && open_prepared(&c->shared, max_columns, widest);
+    whole = whole && open_prepared(&c->shared, max_columns, widest) && experts_open(&c->experts, model, max_columns);
     for (int32_t t = 0; whole && t < threads; t++) {
         c->prepared_threads = t + 1;
         c->scratch[t] = aligned(attention_scratch_floats(model) * 4 + 4);
@@ -429,6 +311,7 @@ void qc_close(qc_context *c) {
         release(c->scratch[t]);
     }
     close_prepared(&c->shared);
+    experts_close(&c->experts);
     release(c->x);
     release(c->wide);
     release(c->mixed);

@@ -38,6 +38,7 @@ typedef struct {
     const float *floats;
     const column32 *by32;
     const column256 *by256;
+    const int32_t *which; /* the columns to take; NULL: one after another */
 } inputs;
 
 enum { WANTS_FLOATS = 1, WANTS_32 = 2, WANTS_256 = 4 };

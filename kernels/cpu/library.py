@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kernels.cpu.build import BuildError, built_library
 
-ABI: Final = 1
+ABI: Final = 2
 GROUP: Final = 8  # rows of a packed matrix that stand beside each other
 PAGE: Final = 64  # tokens in a page of keys and values
 
@@ -61,6 +61,9 @@ class Layer(ctypes.Structure):
         ("gate_norm", c_void_p),
         ("gate_up", Matrix),
         ("down", Matrix),
+        ("router", Matrix),
+        ("expert_gate_up", Matrix),
+        ("expert_down", Matrix),
     ]
 
 
@@ -69,6 +72,7 @@ class Model(ctypes.Structure):
         *[(name, c_int32) for name in ("hidden", "intermediate", "vocabulary", "layer_count")],
         *[(name, c_int32) for name in ("heads", "kv_heads", "head_dim", "rope")],
         *[(name, c_int32) for name in ("mamba_heads", "mamba_head_dim", "state", "state_groups")],
+        *[(name, c_int32) for name in ("experts", "experts_used", "expert_intermediate", "reserved")],
         *[(name, c_int32) for name in ("conv_width", "kv_format")],
         *[(name, c_float) for name in ("epsilon", "embedding_multiplier", "residual_multiplier")],
         *[

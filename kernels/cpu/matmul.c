@@ -74,7 +74,7 @@ void quantise256(const float *x, int64_t count, column256 *out) {
 
 /* Each gives sums of eight rows for `n` columns, n a constant where it is inlined; `w` is a packed group. */
 #define KERNEL(name, column_type)                                                                                      \
-    ALWAYS void name(const uint8_t *w, const column_type *x, int64_t stride, int64_t blocks, const int n, f8 *acc)
+    ALWAYS void name(const uint8_t *w, const column_type *const *x, int64_t blocks, const int n, f8 *acc)
 
 #if defined(__AVX2__)
 typedef __m256i i8;
@@ -128,12 +128,12 @@ ALWAYS void load_nibbles32(const uint8_t *w, i8 *out) {
 
 KERNEL(dot_q4_0, column32) {
     const i8 ones = _mm256_set1_epi16(1);
-    for (int64_t b = 0; b < blocks; b++, w += Q4_0_BYTES, x++) {
+    for (int64_t b = 0; b < blocks; b++, w += Q4_0_BYTES) {
         i8 numbers[8];
         load_nibbles32(w + 16, numbers);
         f8 d = f8_from_half((const uint16_t *)w);
         for (int c = 0; c < n; c++) {
-            const column32 *column = x + c * stride;
+            const column32 *column = x[c] + b;
             i8 sum = _mm256_madd_epi16(products32(numbers, column->q), ones);
             sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(8 * column->total));
             acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(sum), acc[c]);
@@ -143,12 +143,12 @@ KERNEL(dot_q4_0, column32) {
 
 KERNEL(dot_q4_1, column32) {
     const i8 ones = _mm256_set1_epi16(1);
-    for (int64_t b = 0; b < blocks; b++, w += Q4_1_BYTES, x++) {
+    for (int64_t b = 0; b < blocks; b++, w += Q4_1_BYTES) {
         i8 numbers[8];
         load_nibbles32(w + 32, numbers);
         f8 d = f8_from_half((const uint16_t *)w), m = f8_from_half((const uint16_t *)(w + 16));
         for (int c = 0; c < n; c++) {
-            const column32 *column = x + c * stride;
+            const column32 *column = x[c] + b;
             i8 sum = _mm256_madd_epi16(products32(numbers, column->q), ones);
             acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(sum), acc[c]);
             acc[c] = f8_fma(m, f8_set(column->sum), acc[c]);
@@ -158,24 +158,24 @@ KERNEL(dot_q4_1, column32) {
 
 KERNEL(dot_q8_0, column32) {
     const i8 ones = _mm256_set1_epi16(1);
-    for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES, x++) {
+    for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES) {
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int g = 0; g < 8; g++) { /* |w| times x with w's sign: 127 * 127 * 2 fits 16 bits once */
             i8 number = load(w + 16 + g * 32), size = _mm256_abs_epi8(number);
             for (int c = 0; c < n; c++) {
-                i8 turned = _mm256_sign_epi8(broadcast4(x[c * stride].q + g * 4), number);
+                i8 turned = _mm256_sign_epi8(broadcast4(x[c][b].q + g * 4), number);
                 sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(_mm256_maddubs_epi16(size, turned), ones));
             }
         }
         f8 d = f8_from_half((const uint16_t *)w);
         for (int c = 0; c < n; c++)
-            acc[c] = f8_fma(f8_mul(d, f8_set(x[c * stride].scale)), to_float(sum[c]), acc[c]);
+            acc[c] = f8_fma(f8_mul(d, f8_set(x[c][b].scale)), to_float(sum[c]), acc[c]);
     }
 }
 
 KERNEL(dot_q4_k, column256) {
-    for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES, x++) {
+    for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES) {
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int sub = 0; sub < 8; sub++) {
@@ -185,13 +185,13 @@ KERNEL(dot_q4_k, column256) {
                 numbers[g] = sub % 2 ? high_nibbles(bytes) : low_nibbles(bytes);
             }
             for (int c = 0; c < n; c++) {
-                i8 products = products32(numbers, x[c * stride].q + sub * 32);
+                i8 products = products32(numbers, x[c][b].q + sub * 32);
                 sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(products, scale));
             }
         }
         f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16));
         for (int c = 0; c < n; c++) {
-            const column256 *column = x + c * stride;
+            const column256 *column = x[c] + b;
             i8 minima = _mm256_setzero_si256();
             for (int pair = 0; pair < 4; pair++) {
                 i8 both = paired(w + 96 + pair * 16, 0);
@@ -206,7 +206,7 @@ KERNEL(dot_q4_k, column256) {
 
 KERNEL(dot_q6_k, column256) {
     const i8 high = _mm256_set1_epi8(0x30);
-    for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES, x++) {
+    for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES) {
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int half = 0; half < 2; half++) {
@@ -223,7 +223,7 @@ KERNEL(dot_q6_k, column256) {
                         numbers[i] = _mm256_or_si256(low, _mm256_and_si256(bits, high));
                     }
                     for (int c = 0; c < n; c++) {
-                        const int8_t *q = x[c * stride].q + half * 128 + stream * 32 + quad * 16;
+                        const int8_t *q = x[c][b].q + half * 128 + stream * 32 + quad * 16;
                         i8 first = _mm256_add_epi16(_mm256_maddubs_epi16(numbers[0], broadcast4(q)),
                                                     _mm256_maddubs_epi16(numbers[1], broadcast4(q + 4)));
                         i8 second = _mm256_add_epi16(_mm256_maddubs_epi16(numbers[2], broadcast4(q + 8)),
@@ -236,7 +236,7 @@ KERNEL(dot_q6_k, column256) {
         }
         f8 d = f8_from_half((const uint16_t *)w);
         for (int c = 0; c < n; c++) {
-            const column256 *column = x + c * stride;
+            const column256 *column = x[c] + b;
             i8 offset = _mm256_setzero_si256(); /* numbers stand for -32 to 31 */
             for (int pair = 0; pair < 8; pair++) {
                 i8 both = paired(w + 16 + pair * 16, 1);
@@ -258,9 +258,9 @@ ALWAYS int32_t number4(const uint8_t *spread, int k, int r, int high) {
 ALWAYS f8 halves(const uint8_t *p) { return f8_from_half((const uint16_t *)p); }
 
 KERNEL(dot_q4_0, column32) {
-    for (int64_t b = 0; b < blocks; b++, w += Q4_0_BYTES, x++)
+    for (int64_t b = 0; b < blocks; b++, w += Q4_0_BYTES)
         for (int c = 0; c < n; c++) {
-            const column32 *column = x + c * stride;
+            const column32 *column = x[c] + b;
             float sums[8];
             for (int r = 0; r < 8; r++) {
                 int32_t sum = -8 * column->total;
@@ -272,9 +272,9 @@ KERNEL(dot_q4_0, column32) {
 }
 
 KERNEL(dot_q4_1, column32) {
-    for (int64_t b = 0; b < blocks; b++, w += Q4_1_BYTES, x++)
+    for (int64_t b = 0; b < blocks; b++, w += Q4_1_BYTES)
         for (int c = 0; c < n; c++) {
-            const column32 *column = x + c * stride;
+            const column32 *column = x[c] + b;
             float sums[8];
             for (int r = 0; r < 8; r++) {
                 int32_t sum = 0;
@@ -287,9 +287,9 @@ KERNEL(dot_q4_1, column32) {
 }
 
 KERNEL(dot_q8_0, column32) {
-    for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES, x++)
+    for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES)
         for (int c = 0; c < n; c++) {
-            const column32 *column = x + c * stride;
+            const column32 *column = x[c] + b;
             float sums[8];
             for (int r = 0; r < 8; r++) {
                 int32_t sum = 0;
@@ -301,9 +301,9 @@ KERNEL(dot_q8_0, column32) {
 }
 
 KERNEL(dot_q4_k, column256) {
-    for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES, x++)
+    for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES)
         for (int c = 0; c < n; c++) {
-            const column256 *column = x + c * stride;
+            const column256 *column = x[c] + b;
             float sums[8], minima[8];
             for (int r = 0; r < 8; r++) {
                 int32_t sum = 0, minimum = 0;
@@ -324,9 +324,9 @@ KERNEL(dot_q4_k, column256) {
 }
 
 KERNEL(dot_q6_k, column256) {
-    for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES, x++)
+    for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES)
         for (int c = 0; c < n; c++) {
-            const column256 *column = x + c * stride;
+            const column256 *column = x[c] + b;
             float sums[8];
             for (int r = 0; r < 8; r++) {
                 int32_t sum = 0;
@@ -346,35 +346,44 @@ KERNEL(dot_q6_k, column256) {
 
 KERNEL(dot_f32, float) {
     for (int64_t k = 0; k < blocks; k++, w += 32)
-        for (int c = 0; c < n; c++) acc[c] = f8_fma(f8_load((const float *)w), f8_set(x[c * stride + k]), acc[c]);
+        for (int c = 0; c < n; c++) acc[c] = f8_fma(f8_load((const float *)w), f8_set(x[c][k]), acc[c]);
 }
 
 KERNEL(dot_f16, float) {
     for (int64_t k = 0; k < blocks; k++, w += 16)
         for (int c = 0; c < n; c++)
-            acc[c] = f8_fma(f8_from_half((const uint16_t *)w), f8_set(x[c * stride + k]), acc[c]);
+            acc[c] = f8_fma(f8_from_half((const uint16_t *)w), f8_set(x[c][k]), acc[c]);
 }
 
 KERNEL(dot_bf16, float) {
     for (int64_t k = 0; k < blocks; k++, w += 16)
         for (int c = 0; c < n; c++)
-            acc[c] = f8_fma(f8_from_bf16((const uint16_t *)w), f8_set(x[c * stride + k]), acc[c]);
+            acc[c] = f8_fma(f8_from_bf16((const uint16_t *)w), f8_set(x[c][k]), acc[c]);
 }
 
 /* -- a tile of groups times all columns -------------------------------------------------------------------------- */
 
-ALWAYS void dot(int32_t format, const uint8_t *w, const inputs *in, int64_t column, int64_t blocks, int64_t width,
+/* Where the columns begin from `first` on. */
+#define COLUMNS(type, field, step)                                                                                     \
+    const type *x[TILE];                                                                                               \
+    for (int c = 0; c < n; c++) x[c] = in->field + (in->which ? in->which[first + c] : first + c) * (step)
+
+ALWAYS void dot(int32_t format, const uint8_t *w, const inputs *in, int64_t first, int64_t blocks, int64_t width,
                 const int n, f8 *acc) {
-    int64_t by32 = width / 32, by256 = width / 256;
-    switch (format) {
-    case QC_F32: dot_f32(w, in->floats + column * width, width, blocks, n, acc); return;
-    case QC_F16: dot_f16(w, in->floats + column * width, width, blocks, n, acc); return;
-    case QC_BF16: dot_bf16(w, in->floats + column * width, width, blocks, n, acc); return;
-    case QC_Q4_0: dot_q4_0(w, in->by32 + column * by32, by32, blocks, n, acc); return;
-    case QC_Q4_1: dot_q4_1(w, in->by32 + column * by32, by32, blocks, n, acc); return;
-    case QC_Q8_0: dot_q8_0(w, in->by32 + column * by32, by32, blocks, n, acc); return;
-    case QC_Q4_K: dot_q4_k(w, in->by256 + column * by256, by256, blocks, n, acc); return;
-    default: dot_q6_k(w, in->by256 + column * by256, by256, blocks, n, acc); return;
+    if (format_columns(format) == 1) {
+        COLUMNS(float, floats, width);
+        if (format == QC_F32) dot_f32(w, x, blocks, n, acc);
+        if (format == QC_F16) dot_f16(w, x, blocks, n, acc);
+        if (format == QC_BF16) dot_bf16(w, x, blocks, n, acc);
+    } else if (format_columns(format) == 32) {
+        COLUMNS(column32, by32, width / 32);
+        if (format == QC_Q4_0) dot_q4_0(w, x, blocks, n, acc);
+        if (format == QC_Q4_1) dot_q4_1(w, x, blocks, n, acc);
+        if (format == QC_Q8_0) dot_q8_0(w, x, blocks, n, acc);
+    } else {
+        COLUMNS(column256, by256, width / 256);
+        if (format == QC_Q4_K) dot_q4_k(w, x, blocks, n, acc);
+        if (format == QC_Q6_K) dot_q6_k(w, x, blocks, n, acc);
     }
 }
 

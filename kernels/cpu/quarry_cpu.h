@@ -18,7 +18,7 @@
 #define QC_API __attribute__((visibility("default")))
 #endif
 
-#define QC_ABI 1
+#define QC_ABI 2
 #define QC_GROUP 8       /* rows packed beside each other */
 #define QC_PAGE 64       /* tokens in a page of keys and values */
 #define QC_SEGMENT 512   /* tokens whose attention is summed before segments are combined */
@@ -45,12 +45,15 @@ typedef struct {
     const float *dt_bias, *a, *d;     /* [mamba_heads]; a = -exp(A_log) */
     const float *gate_norm;           /* [inner] */
     qc_matrix gate_up, down;          /* gate_up: a group of gate rows, then the group of up rows, and so on */
+    qc_matrix router;                 /* [experts][hidden] */
+    qc_matrix expert_gate_up, expert_down; /* of all experts, one after another */
 } qc_layer;
 
 typedef struct {
     int32_t hidden, intermediate, vocabulary, layer_count;
     int32_t heads, kv_heads, head_dim, rope;
     int32_t mamba_heads, mamba_head_dim, state, state_groups;
+    int32_t experts, experts_used, expert_intermediate, reserved; /* with experts, `intermediate` may be 0 */
     int32_t conv_width, kv_format; /* QC_F16 or QC_F32: how keys and values are kept */
     float epsilon, embedding_multiplier, residual_multiplier, attention_multiplier, logits_divisor;
     float dt_low, dt_high, reserved_float; /* bounds of Mamba's step sizes */

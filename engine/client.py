@@ -19,6 +19,7 @@ from engine.protocol import (
     EngineFault,
     Finished,
     FinishReason,
+    Message,
     ModelInfo,
     StreamEvent,
     Usage,
@@ -120,7 +121,7 @@ def _body(request: ChatRequest) -> dict[str, Any]:
     sampling = request.sampling
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message.role, message.parts) for message in request.messages],
+        "messages": [_message(message) for message in request.messages],
         "max_tokens": request.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -145,10 +146,17 @@ def _body(request: ChatRequest) -> dict[str, Any]:
     return body
 
 
-def _message(role: str, parts: tuple[str, ...]) -> dict[str, Any]:
-    if len(parts) == 1:
-        return {"role": role, "content": parts[0]}
-    return {"role": role, "content": [{"type": "text", "text": part} for part in parts]}
+def _message(message: Message) -> dict[str, Any]:
+    parts = [{"type": "text", "text": part} for part in message.parts]
+    body: dict[str, Any] = {"role": message.role, "content": message.text if len(parts) < 2 else parts}
+    if message.tool_calls:
+        body["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        body["tool_call_id"] = message.tool_call_id
+    return body
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:

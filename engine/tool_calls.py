@@ -66,10 +66,11 @@ class ToolCallReader:
             self._held = after
 
     def finish(self) -> list[Piece]:
-        """What was held back and turned out to be no mark, or one that was cut off."""
+        """What was held back and turned out to be no mark."""
+        # behind whole arguments it is a mark that was cut off
         if self._place is _Place.ARGUMENTS and _is_json(self._arguments):
             return []
-        pieces = self._read(self._held.partition("\n")[0] if self._place is _Place.ARGUMENTS else self._held)
+        pieces = self._read(self._held)
         if self._blank and not self.calls:
             pieces.append(self._blank)
         return pieces

@@ -138,6 +138,7 @@ def test_answers_that_follow_a_schema(api: openai.OpenAI, strict: bool):
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "clock"}}])
 def test_tools_that_must_be_called(api: openai.OpenAI, choice: Any):
     fields: dict[str, Any] = {"tools": [CLOCK], "tool_choice": choice, "parallel_tool_calls": False, "max_tokens": 200}
+    fields["logprobs"] = True
     whole = chat(api, **fields).choices[0]
     (call,) = whole.message.tool_calls
     assert (whole.finish_reason, whole.message.content, call.function.name) == ("tool_calls", None, "clock")
@@ -145,6 +146,7 @@ def test_tools_that_must_be_called(api: openai.OpenAI, choice: Any):
     choices, _ = streamed(api, **fields)
     assert (choices[0]["calls"], choices[0]["reason"]) == ([["clock", call.function.arguments]], "tool_calls")
     assert choices[0]["content"] == ""
+    assert choices[0]["logprobs"] == whole.logprobs.content
 
 
 def test_a_conversation_with_calls_results_and_documents_goes_on(api: openai.OpenAI):

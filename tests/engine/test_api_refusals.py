@@ -126,6 +126,16 @@ def test_closing_a_stream_cancels_all_its_choices(api: openai.OpenAI, api_http: 
     assert until(lambda: sample(api_http, 'quarry_answers_total{reason="cancelled"}') == before + 3)
 
 
+def test_a_full_queue_refuses_before_any_work(api: openai.OpenAI, api_http: httpx.Client):
+    wrong = {"type": "json_schema", "json_schema": {"schema": {"type": "strin"}}}  # 400 to whoever reads it
+    with chat(api, n=16, max_tokens=3000, stream=True, logit_bias=ON_AND_ON) as stream:  # 4 run and 12 wait
+        next(iter(stream))
+        with pytest.raises(openai.RateLimitError) as refused:
+            chat(api, response_format=wrong)
+    assert (refused.value.code, refused.value.response.headers["Retry-After"]) == ("queue_full", "1")
+    assert until(lambda: idle(api_http))
+
+
 def test_a_thousand_requests_at_once_are_answered_or_told_to_come_back(api_server: Engine, api_http: httpx.Client):
     body = json.dumps({"messages": MESSAGES, "max_tokens": 30, "logit_bias": ON_AND_ON}).encode()
     head = (

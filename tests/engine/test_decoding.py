@@ -57,6 +57,14 @@ def test_what_might_have_been_a_stop_string_comes_with_its_tokens_at_the_end(sta
     assert [one.token for delta in shown for one in delta.tokens] == tokens
 
 
+def test_a_token_that_shows_nothing_is_told_too(starter: LoadedModel):
+    begin = starter.tokenizer.encode("<|im_start|>", control=True)
+    tokens = [*begin, *starter.tokenizer.encode("one", control=False), *begin]
+    shown, reason = write(starter, tokens, max_tokens=len(tokens))
+    assert (shown_text(shown), reason) == ("one", FinishReason.LENGTH)
+    assert [one.token for delta in shown for one in delta.tokens] == tokens
+
+
 def test_logprobs_are_the_logarithms_of_the_softmax():
     logits = np.log(np.array([0.5, 0.125, 0.25, 0.125], dtype=np.float32)) + 7
     one = token_logprob(logits, 2, 3)

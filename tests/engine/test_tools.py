@@ -20,7 +20,7 @@ from engine.fields import RequestError
 from engine.messages import parse_documents, parse_messages
 from engine.protocol import Delta, FinishReason, Sampling
 from engine.sampling import Sampler
-from engine.structure import Structures
+from engine.structure import StructureError, Structures
 from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
 from engine.tool_calls import ArgumentsPiece, CallBegun, Piece, ToolCallReader
 from engine.tools import answer_grammar, parse_tool_use
@@ -154,6 +154,18 @@ def test_no_grammar_without_tools_or_schema():
     assert answer_grammar(None, None) is None
     assert parse_tool_use({"tools": [WEATHER], "tool_choice": "none"}) is None
     assert parse_tool_use({"tools": []}) is None
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_unknown_keywords_are_ignored_unless_the_function_is_strict(structures: Structures, strict: bool):
+    function = {"name": "a", "strict": strict, "parameters": {"type": "object", "not": {}}}
+    grammar = answer_grammar(parse_tool_use({"tools": [{"type": "function", "function": function}]}), None)
+    assert grammar is not None
+    if not strict:
+        structures.compile(grammar)
+        return
+    with pytest.raises(StructureError, match="not"):
+        structures.compile(grammar)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

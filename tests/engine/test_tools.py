@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from engine.chat import ChatTemplate
 from engine.checkpoint.gguf import GgufFile
+from engine.choices import ChatChoice
 from engine.decoding import Decoding
 from engine.fields import RequestError
 from engine.messages import parse_documents, parse_messages
-from engine.protocol import Delta, FinishReason, Sampling
+from engine.protocol import Delta, FinishReason, Sampling, TokenLogprob
 from engine.sampling import Sampler
 from engine.structure import StructureError, Structures
 from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
@@ -114,6 +115,13 @@ def test_an_answer_that_is_cut_off_shows_what_there_is(end: int, cuts: list[int]
         assert name == other
         assert others.startswith(arguments)
     assert len(calls) == TWO[:end].count('"arguments": ')
+
+
+def test_tokens_are_told_once_however_many_pieces_they_bring(tokenizer: TextTokenizer):
+    choice = ChatChoice(0, tokenizer, logprobs=True, calls=ToolCallReader())
+    chunks = list(choice.take(Delta(TWO, (TokenLogprob(5, -1.0, ()),))))
+    assert len(chunks) == 5  # the text, and name and arguments of both calls
+    assert [len(chunk["logprobs"]["content"]) for chunk in chunks if chunk["logprobs"]] == [1]
 
 
 @given(text=st.text(alphabet="<tool_call>\n {}x", max_size=40).filter(lambda text: "<tool_call>" not in text))

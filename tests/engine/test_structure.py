@@ -204,7 +204,7 @@ def test_the_starter_model_fills_in_a_schema(starter: LoadedModel):
     events: list[Event] = []
     structure = compiled(Structures(starter.tokenizer), schema)
     writing = Generation(starter, prompt, 100, Sampling(temperature=0), 0, events.append, structure=structure)
-    while not writing.step():
+    while not writing.take(starter.decoder.step([writing.want()])[0]):
         pass
     assert isinstance(events[-1], Finished)
     assert events[-1].reason is FinishReason.STOP

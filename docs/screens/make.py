@@ -54,13 +54,16 @@ def _render(folder: Path, target: Path) -> None:
         font = app.font()
         font.setFamilies(FONTS)
         app.setFont(font)
-        window = open_window(make_desk(services, services.clock))
+        desk = make_desk(services, services.clock)
+        window = open_window(desk)
         window.resize(*SIZE)
         window.show()
         _wait(600)
         for scheme in ("light", "dark"):
             current().choose(scheme)
             for name, prepare in _shots(window, seeded):
+                if name == "settings":  # the page says which theme is chosen
+                    desk.change_settings(theme=scheme)
                 prepare()
                 _wait(500)
                 _save(window.grab(), target / f"{name}-{scheme}.png")

@@ -1,6 +1,4 @@
 /* Sharing matrix products and the preparation of their columns among threads. */
-#include <stdlib.h>
-
 #include "context.h"
 
 enum { TILE_BYTES = 24576 }; /* of weights: they stay in the first-level cache while all columns pass */
@@ -49,33 +47,4 @@ inputs prepare(walk *w, const float *from, int64_t stride, const float *norm, in
     }
     if (!alone) barrier(w);
     return (inputs){p->floats, p->by32, p->by256, NULL};
-}
-
-void *aligned(int64_t bytes) {
-#if defined(_WIN32)
-    return _aligned_malloc((size_t)bytes + 64, 64);
-#else
-    return aligned_alloc(64, (size_t)((bytes + 127) / 64 * 64));
-#endif
-}
-
-void release(void *p) {
-#if defined(_WIN32)
-    _aligned_free(p);
-#else
-    free(p);
-#endif
-}
-
-int open_prepared(prepared *p, int64_t columns, int64_t width) {
-    p->floats = aligned(columns * width * 4);
-    p->by32 = aligned(columns * (width / 32) * (int64_t)sizeof(column32));
-    p->by256 = aligned(columns * (width / 256) * (int64_t)sizeof(column256));
-    return p->floats && p->by32 && p->by256;
-}
-
-void close_prepared(prepared *p) {
-    release(p->floats);
-    release(p->by32);
-    release(p->by256);
 }

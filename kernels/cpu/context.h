@@ -1,10 +1,12 @@
-/* What a step works with, and how its threads share it out: for decoder.c, columns.c and experts.c. */
+/* What a step works with, and how its threads share it out: for the parts of decoder.c. */
 #ifndef QUARRY_CONTEXT_H
 #define QUARRY_CONTEXT_H
 #include <stdatomic.h>
 
 #include "formats.h"
 #include "pool.h"
+
+enum { COUNTERS_A_LAYER = 16 }; /* shared products and loops, at most */
 
 typedef struct { /* prepared columns of one matrix product */
     float *floats;

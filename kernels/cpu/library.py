@@ -6,6 +6,7 @@ import ctypes
 import weakref
 from ctypes import POINTER, c_double, c_float, c_int32, c_int64, c_void_p
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -115,7 +116,11 @@ class Batch(ctypes.Structure):
 @cache
 def library() -> ctypes.CDLL:
     """The loaded library, built first where it has to be. Raises BuildError."""
-    path = built_library()
+    return load(built_library())
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Load a library and declare what it offers. Raises BuildError where this process or processor cannot use it."""
     try:
         loaded = ctypes.CDLL(str(path))
     except OSError as error:

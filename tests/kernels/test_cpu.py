@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES, dequantize
+from kernels.cpu import build
 from kernels.cpu import library as native
 
 WIDTHS = {0: 24, 1: 40, 30: 8, 2: 96, 3: 64, 8: 160, 12: 768, 14: 512}
@@ -88,6 +91,31 @@ def test_a_column_is_the_same_in_any_company(
     alone = np.concatenate([contexts[0].linear(matrix, inputs[i : i + 1]) for i in range(columns)])
     for context in contexts:
         np.testing.assert_array_equal(context.linear(matrix, inputs), alone)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The library as it is built for a processor without vector instructions of ours."""
+    if (compile_with := build.compiler()) is None:
+        pytest.skip("no C compiler")
+    path = tmp_path_factory.mktemp("plain") / "plain"
+    subprocess.run([*build.compile_command(compile_with, "another", path), "-O1"], check=True)
+    return native.load(path)
+
+
+@pytest.mark.parametrize("type_id", WIDTHS, ids=lambda type_id: TYPE_NAMES[type_id])
+def test_plain_c_gives_the_same_bits(
+    contexts: list[native.Context], plain: ctypes.CDLL, type_id: int, monkeypatch: pytest.MonkeyPatch
+):
+    inputs = np.random.default_rng(5).standard_normal((7, WIDTHS[type_id])).astype(np.float32)
+    matrix, _data = packed(type_id, stored_rows(type_id, 29))
+    expected = contexts[1].linear(matrix, inputs)
+    monkeypatch.setattr(native, "library", lambda: plain)
+    matrix, _data = packed(type_id, stored_rows(type_id, 29))
+    model = native.Model(hidden=1024, intermediate=1024, heads=1, kv_heads=1, head_dim=8, state_groups=1, layer_count=1)
+    context = native.Context(model, 16, 2)
+    np.testing.assert_array_equal(context.linear(matrix, inputs), expected)
+    context.close()
 
 
 def test_what_the_kernels_do_not_know_has_no_size():

@@ -1,0 +1,174 @@
+/* Eight rows times one to four columns with AVX2. Included by matmul.c alone, which says what a kernel is.
+ *
+ * A vector of four bytes of each row meets four bytes of the column, broadcast, in one maddubs (unsigned weights times
+ * signed activations), and sums of a block stay in 16 bits: 8 * 2 * 15 * 127 < 2^15. */
+typedef __m256i i8;
+ALWAYS i8 load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+ALWAYS i8 broadcast4(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, 4);
+    return _mm256_set1_epi32(four);
+}
+ALWAYS i8 low_nibbles(i8 x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
+ALWAYS i8 high_nibbles(i8 x) { return _mm256_and_si256(_mm256_srli_epi16(x, 4), _mm256_set1_epi8(15)); }
+ALWAYS f8 to_float(i8 x) { return _mm256_cvtepi32_ps(x); }
+
+/* Eight groups of four unsigned numbers times 32 activations: 16 sums of 16 bits, two for each row. */
+ALWAYS i8 products32(const i8 *w, const int8_t *q) {
+    i8 a = _mm256_maddubs_epi16(w[0], broadcast4(q)), b = _mm256_maddubs_epi16(w[1], broadcast4(q + 4));
+    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[2], broadcast4(q + 8)));
+    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[3], broadcast4(q + 12)));
+    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[4], broadcast4(q + 16)));
+    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[5], broadcast4(q + 20)));
+    a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[6], broadcast4(q + 24)));
+    b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[7], broadcast4(q + 28)));
+    return _mm256_add_epi16(a, b);
+}
+
+/* Eight bytes, each twice, as 16-bit numbers: one factor for both sums of a row. */
+ALWAYS i8 twice(const uint8_t *p, int is_signed) {
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)p), both = _mm_unpacklo_epi8(bytes, bytes);
+    return is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
+}
+
+/* Two runs of eight bytes, interleaved, as 16-bit numbers. */
+ALWAYS i8 paired(const uint8_t *p, int is_signed) {
+    __m128i both = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)p), _mm_loadl_epi64((const __m128i *)(p + 8)));
+    return is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
+}
+
+ALWAYS i8 broadcast_pair(const int16_t *p) {
+    int32_t pair;
+    memcpy(&pair, p, 4);
+    return _mm256_set1_epi32(pair);
+}
+
+ALWAYS void load_nibbles32(const uint8_t *w, i8 *out) {
+    for (int j = 0; j < 4; j++) {
+        i8 bytes = load(w + j * 32);
+        out[j] = low_nibbles(bytes);
+        out[j + 4] = high_nibbles(bytes);
+    }
+}
+
+KERNEL(dot_q4_0, column32) {
+    const i8 ones = _mm256_set1_epi16(1);
+    for (int64_t b = 0; b < blocks; b++, w += Q4_0_BYTES) {
+        i8 numbers[8];
+        load_nibbles32(w + 16, numbers);
+        f8 d = f8_from_half((const uint16_t *)w);
+        for (int c = 0; c < n; c++) {
+            const column32 *column = x[c] + b;
+            i8 sum = _mm256_madd_epi16(products32(numbers, column->q), ones);
+            sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(8 * column->total));
+            acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(sum), acc[c]);
+        }
+    }
+}
+
+KERNEL(dot_q4_1, column32) {
+    const i8 ones = _mm256_set1_epi16(1);
+    for (int64_t b = 0; b < blocks; b++, w += Q4_1_BYTES) {
+        i8 numbers[8];
+        load_nibbles32(w + 32, numbers);
+        f8 d = f8_from_half((const uint16_t *)w), m = f8_from_half((const uint16_t *)(w + 16));
+        for (int c = 0; c < n; c++) {
+            const column32 *column = x[c] + b;
+            i8 sum = _mm256_madd_epi16(products32(numbers, column->q), ones);
+            acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(sum), acc[c]);
+            acc[c] = f8_fma(m, f8_set(column->sum), acc[c]);
+        }
+    }
+}
+
+KERNEL(dot_q8_0, column32) {
+    const i8 ones = _mm256_set1_epi16(1);
+    for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES) {
+        i8 sum[TILE];
+        for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
+        for (int g = 0; g < 8; g++) { /* |w| times x with w's sign: 127 * 127 * 2 fits 16 bits once */
+            i8 number = load(w + 16 + g * 32), size = _mm256_abs_epi8(number);
+            for (int c = 0; c < n; c++) {
+                i8 turned = _mm256_sign_epi8(broadcast4(x[c][b].q + g * 4), number);
+                sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(_mm256_maddubs_epi16(size, turned), ones));
+            }
+        }
+        f8 d = f8_from_half((const uint16_t *)w);
+        for (int c = 0; c < n; c++)
+            acc[c] = f8_fma(f8_mul(d, f8_set(x[c][b].scale)), to_float(sum[c]), acc[c]);
+    }
+}
+
+KERNEL(dot_q4_k, column256) {
+    for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES) {
+        i8 sum[TILE];
+        for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
+        for (int sub = 0; sub < 8; sub++) {
+            i8 numbers[8], scale = twice(w + 32 + sub * 8, 0);
+            for (int g = 0; g < 8; g++) {
+                i8 bytes = load(w + 160 + sub / 2 * 256 + g * 32);
+                numbers[g] = sub % 2 ? high_nibbles(bytes) : low_nibbles(bytes);
+            }
+            for (int c = 0; c < n; c++) {
+                i8 products = products32(numbers, x[c][b].q + sub * 32);
+                sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(products, scale));
+            }
+        }
+        f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16));
+        for (int c = 0; c < n; c++) {
+            const column256 *column = x[c] + b;
+            i8 minima = _mm256_setzero_si256();
+            for (int pair = 0; pair < 4; pair++) {
+                i8 both = paired(w + 96 + pair * 16, 0);
+                minima = _mm256_add_epi32(minima, _mm256_madd_epi16(both, broadcast_pair(column->sum32 + pair * 2)));
+            }
+            f8 factor = f8_set(column->scale);
+            acc[c] = f8_fma(f8_mul(d, factor), to_float(sum[c]), acc[c]);
+            acc[c] = f8_fma(f8_mul(dmin, f8_sub(f8_zero(), factor)), to_float(minima), acc[c]);
+        }
+    }
+}
+
+KERNEL(dot_q6_k, column256) {
+    const i8 high = _mm256_set1_epi8(0x30);
+    for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES) {
+        i8 sum[TILE];
+        for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
+        for (int half = 0; half < 2; half++) {
+            for (int stream = 0; stream < 4; stream++) {
+                for (int quad = 0; quad < 2; quad++) { /* 16 columns with one scale */
+                    i8 numbers[4], scale = twice(w + 16 + (half * 8 + stream * 2 + quad) * 8, 1);
+                    for (int i = 0; i < 4; i++) {
+                        int g = quad * 4 + i;
+                        i8 low = load(w + 144 + half * 512 + stream % 2 * 256 + g * 32);
+                        i8 bits = load(w + 144 + 1024 + half * 256 + g * 32);
+                        low = stream < 2 ? low_nibbles(low) : high_nibbles(low);
+                        bits = stream == 0 ? _mm256_slli_epi16(bits, 4) : stream == 1 ? _mm256_slli_epi16(bits, 2)
+                             : stream == 2 ? bits : _mm256_srli_epi16(bits, 2);
+                        numbers[i] = _mm256_or_si256(low, _mm256_and_si256(bits, high));
+                    }
+                    for (int c = 0; c < n; c++) {
+                        const int8_t *q = x[c][b].q + half * 128 + stream * 32 + quad * 16;
+                        i8 first = _mm256_add_epi16(_mm256_maddubs_epi16(numbers[0], broadcast4(q)),
+                                                    _mm256_maddubs_epi16(numbers[1], broadcast4(q + 4)));
+                        i8 second = _mm256_add_epi16(_mm256_maddubs_epi16(numbers[2], broadcast4(q + 8)),
+                                                     _mm256_maddubs_epi16(numbers[3], broadcast4(q + 12)));
+                        sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(first, scale));
+                        sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(second, scale));
+                    }
+                }
+            }
+        }
+        f8 d = f8_from_half((const uint16_t *)w);
+        for (int c = 0; c < n; c++) {
+            const column256 *column = x[c] + b;
+            i8 offset = _mm256_setzero_si256(); /* numbers stand for -32 to 31 */
+            for (int pair = 0; pair < 8; pair++) {
+                i8 both = paired(w + 16 + pair * 16, 1);
+                offset = _mm256_add_epi32(offset, _mm256_madd_epi16(both, broadcast_pair(column->sum16 + pair * 2)));
+            }
+            i8 total = _mm256_sub_epi32(sum[c], _mm256_slli_epi32(offset, 5));
+            acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(total), acc[c]);
+        }
+    }
+}

@@ -24,13 +24,15 @@ def main(arguments: list[str] | None = None) -> int:
     if options.with_owner:
         threading.Thread(target=_die_with_owner, name="owner", daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    return _serve(options)
+    command: Callable[[argparse.Namespace], int] = options.run
+    return command(options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine", description="Quarry's language model engine")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="serve one model over an OpenAI-compatible API")
+    serve.set_defaults(run=_serve)
     serve.add_argument("--model", type=Path, required=True, metavar="FILE", help="a GGUF file or a checkpoint folder")
     serve.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
     serve.add_argument("--port", type=_from(0, 65_535), default=0, metavar="N", help="0 takes a free one (default)")
@@ -39,7 +41,25 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--context", type=_from(16, 1 << 24), metavar="N", help="tokens of prompt and answer together")
     serve.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     serve.add_argument("--with-owner", action="store_true", help="end as soon as standard input is closed")
+    bench = commands.add_parser("bench", help="measure tokens a second, in the terms of llama-bench")
+    bench.set_defaults(run=_bench, with_owner=False)
+    bench.add_argument("--model", type=Path, required=True, metavar="FILE", help="a GGUF file or a checkpoint's folder")
+    bench.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
+    bench.add_argument("--prompt", type=_numbers, default=[512], metavar="N,N", help="prompt lengths (default 512)")
+    bench.add_argument("--gen", type=_numbers, default=[128], metavar="N,N", help="tokens to make (default 128)")
+    bench.add_argument("--depth", type=_numbers, default=[0], metavar="N,N", help="tokens read before (default 0)")
+    bench.add_argument("--batch", type=_numbers, default=[1], metavar="N,N", help="sequences at once (default 1)")
+    bench.add_argument("--repeat", type=_from(1, 1000), default=5, metavar="N")
+    bench.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
+
+
+def _numbers(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    numbers = [int(part) for part in text.split(",") if part]
+    if not all(0 <= number <= 1 << 20 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text} holds a number that is not from 0 to {1 << 20}")
+    return numbers
 
 
 def _from(low: int, high: int) -> Callable[[str], int]:
@@ -81,6 +101,21 @@ def _serve(options: argparse.Namespace) -> int:
     app = make_app(model, scheduler, token, _allowed_hosts(options.host, port))
     serve(app, listener, on_ready=lambda: _announce({"port": port, "pid": os.getpid()}))
     scheduler.stop()
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from engine.bench import Plan, bench
+    from engine.errors import ModelFileError
+
+    plan = Plan(options.prompt, options.gen, options.depth, options.batch, options.repeat)
+    try:
+        result = bench(options.model, options.threads, plan, lambda line: sys.stderr.write(line + "\n"))
+    except ModelFileError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_SERVE
+    if options.json:
+        _announce(result)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ class State(Protocol):
 
     length: int
     capacity: int
+
+    def fork(self) -> Self:
+        """A second sequence with the same past."""
 
 
 S = TypeVar("S", bound=State)

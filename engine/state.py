@@ -6,6 +6,7 @@ keep keys and values that grow with the text; Mamba layers keep a state of fixed
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,10 @@ class SequenceState:
         self.layers = [_new_layer(config, kind, capacity) for kind in config.layer_types]
         self.capacity = capacity
         self.length = 0
+
+    def fork(self) -> SequenceState:
+        """A second sequence with the same past."""
+        return copy.deepcopy(self)
 
 
 def _new_layer(config: ModelConfig, kind: LayerType, capacity: int) -> LayerState:

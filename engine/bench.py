@@ -1,0 +1,122 @@
+"""`engine bench`: tokens a second, in the terms of llama-bench, so that the two stand side by side.
+
+`ppN` reads a prompt of N tokens, `tgN` makes N tokens; both after `depth` tokens and in `batch` sequences at once, and
+both count tokens of the whole batch. Tokens are random: speed does not depend on which they are.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+from engine.loader import load_model
+from engine.reading import Decoder, Reading
+from engine.scheduler import STEP_TOKENS
+
+SEED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure; each of `prompts` and `generate` with each depth and batch, `repeat` times."""
+
+    prompts: Sequence[int]
+    generate: Sequence[int]
+    depths: Sequence[int]
+    batches: Sequence[int]
+    repeat: int
+
+
+def bench(path: Path, threads: int, plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
+    """Measure a model; the JSON document of `engine bench --json`. Raises ModelFileError."""
+    begun = time.perf_counter()
+    model = load_model(path, threads=threads)
+    loaded = time.perf_counter() - begun
+    decoder, config = model.decoder, model.decoder.config
+    rows = []
+    for row in _rows(decoder, plan):
+        rows.append(row)
+        speed = row["tok_s"]
+        say(f"{row['test']:>8} depth {row['depth']:>6} batch {row['batch']:>3}  {speed['median']:8.1f} tok/s"
+            f"  ({speed['min']:.1f} to {speed['max']:.1f})")  # fmt: skip
+    mamba = config.mamba
+    state = 4 * (mamba.channels * (mamba.convolution - 1) + mamba.inner * mamba.state) if mamba else 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {
+        "model": model.info.id,
+        "shape": f"{config.family}, {len(config.layer_types)} layers, {config.hidden} wide",
+        "quant": model.info.quantisation,
+        "device": model.info.device,
+        "threads": threads,
+        "kernels": model.info.kernels,
+        "load_s": round(loaded, 2),
+        "rows": rows,
+        "peak_rss_bytes": peak,
+        "peak_device_bytes": 0,
+        "state_bytes_per_sequence": state * config.layer_types.count("mamba"),
+        "kv_bytes_per_token": 4 * config.kv_heads * config.head_dim * config.layer_types.count("attention"),
+    }
+
+
+def _rows(decoder: Decoder[Any], plan: Plan) -> Iterator[dict[str, Any]]:
+    for depth in plan.depths:
+        room = depth + max([*plan.prompts, *plan.generate])
+        before = decoder.new_state(room)
+        _read(decoder, before, _tokens(decoder, depth))
+        for batch, (kind, run, lengths) in product(
+            plan.batches, (("pp", _prompt, plan.prompts), ("tg", _make, plan.generate))
+        ):
+            for length in lengths:
+                seconds = _times(plan.repeat, partial(run, decoder, before, length, batch))
+                yield _row(kind, length, depth, batch, seconds)
+
+
+def _row(kind: str, length: int, depth: int, batch: int, seconds: list[float]) -> dict[str, Any]:
+    speeds = [length * batch / second for second in seconds]
+    figures = {"median": statistics.median(speeds), "min": min(speeds), "max": max(speeds)}
+    return {
+        "test": f"{kind}{length}",
+        "depth": depth,
+        "batch": batch,
+        "tok_s": {name: round(value, 2) for name, value in figures.items()},
+    }
+
+
+def _times(repeat: int, run: Callable[[], float]) -> list[float]:
+    run()  # the first one touches memory for the first time
+    return [run() for _ in range(repeat)]
+
+
+def _tokens(decoder: Decoder[Any], count: int) -> list[int]:
+    return random.Random(SEED).choices(range(decoder.config.vocabulary), k=count)  # noqa: S311 - no secrets
+
+
+def _read(decoder: Decoder[Any], state: Any, tokens: Sequence[int]) -> None:
+    for at in range(0, len(tokens), STEP_TOKENS):
+        piece = tokens[at : at + STEP_TOKENS]
+        decoder.step([Reading(state, piece, int(at + len(piece) == len(tokens)))])
+
+
+def _prompt(decoder: Decoder[Any], before: Any, length: int, batch: int) -> float:
+    states, tokens = [before.fork() for _ in range(batch)], _tokens(decoder, length)
+    begun = time.perf_counter()
+    for state in states:
+        _read(decoder, state, tokens)
+    return time.perf_counter() - begun
+
+
+def _make(decoder: Decoder[Any], before: Any, length: int, batch: int) -> float:
+    states, tokens = [before.fork() for _ in range(batch)], _tokens(decoder, length)
+    begun = time.perf_counter()
+    for token in tokens:
+        decoder.step([Reading(state, [token]) for state in states])
+    return time.perf_counter() - begun

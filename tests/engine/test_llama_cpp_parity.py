@@ -34,26 +34,46 @@ NEAR_IN_FLOAT32 = 0.01  # the same where nobody rounds to 8 bits
 MAY_DIFFER = 4  # of 20 prompts
 
 POSTS = (
-    "Tickets for Friday's concert in Berlin are nearly gone.",
-    "We are sorry that your parcel is late.",
-    "A cast iron pan needs no soap.",
-    "We crossed the Alps by bicycle in nine days.",
-    "Thank you, first hundred readers.",
-    "A ripe mango gives a little when you press it.",
-    "The library opens on Sundays from now on.",
-    "Open today from nine to five, closed on Sunday.",
-    "Our new shop in Hamburg opens on the first of May.",
-    "It holds six cards and a few notes.",
-    "Bring your children, your questions and your overdue books.",
-    "This wallet is cut from one piece of leather and sewn by hand.",
-    "Monday runners, put on your shoes before you look at the weather.",
-    "The passes were steep, the huts were full, and the lake was cold.",
-    "At sunset the light travels further, and only the red is left for us.",
-    "Pancakes for four: two eggs, two cups of flour and two cups of milk.",
-    "The sky is blue because air scatters short waves of light more than long ones.",
-    "Five vegetables to sow in April: radishes, spinach, peas, carrots and lettuce.",
-    "Autumn rain on the tin roof, a kettle that sings, and a book with too many pages.",
-    "Three tips for better phone photos: clean the lens, tap to focus, and turn to the window.",
+    "Our sourdough starter turned one today. Feed yours every morning, keep it warm, and it will reward you with bread "
+    "that tastes like a holiday.",
+    "Tickets for Friday's concert in Berlin are nearly gone. Doors open at seven, the first band plays at eight, and "
+    "the last train leaves at midnight.",
+    "Three tips for better phone photos: clean the lens, tap to focus on the eyes, and turn so that the window is "
+    "behind you and not behind your friend.",
+    "The sky is blue because air scatters short waves of light more than long ones. At sunset the light travels "
+    "further, and only the red is left for us.",
+    "We are sorry that your parcel is late. It left our workshop on Monday, the carrier has found it again, and you "
+    "should hold it in your hands by Thursday.",
+    "Our speaker is ill, and so the workshop moves from Monday to Tuesday. The room stays the same, your tickets stay "
+    "valid, and the slides are in the shared folder.",
+    "Paris in three days: walk along the river, see one museum and not five, eat early where the menu is short, and "
+    "leave an afternoon for nothing at all.",
+    "Autumn rain on the tin roof, a kettle that sings, and a book with too many pages. I would not trade this evening "
+    "for the whole summer.",
+    "Five vegetables to sow in April: radishes, spinach, peas, carrots and lettuce. They do not mind a cold night, and "
+    "the first harvest is ready in May.",
+    "This wallet is cut from one piece of leather and sewn by hand. It holds six cards and a few notes, and it grows "
+    "more beautiful with every year.",
+    "A cast iron pan needs no soap. Wipe it while it is warm, scrub with salt if something sticks, dry it on the stove "
+    "and rub it with a little oil.",
+    "We crossed the Alps by bicycle in nine days. The passes were steep, the huts were full, and the descent to the "
+    "lake was worth every single drop of sweat.",
+    "Error 404 means that the server is there but the page is not. Check the address, go back to the start page, or "
+    "tell the owner that a link is broken.",
+    "Thank you, first hundred readers. You answered when nobody else did, you corrected my spelling, and you are the "
+    "reason why this letter has a second year.",
+    "A ripe mango gives a little when you press it. It smells of peach and honey at the stem, and the juice runs down "
+    "to your elbow before you find a napkin.",
+    "Pancakes for four: two eggs, two cups of flour, two cups of milk and a pinch of salt. Let the batter rest, heat "
+    "the pan well, and turn each one only once.",
+    "Monday runners, put on your shoes before you look at the weather. The first mile is a lie, the second is a "
+    "question, and the third is the answer.",
+    "New video: how we film a whole cooking show with one camera and two lamps. The trick is a white wall, a slow "
+    "zoom, and a cook who never stops talking.",
+    "The library opens on Sundays from now on. Bring your children, your questions and your overdue books. There will "
+    "be cake, and nobody will ask about the fines.",
+    "We measured it: posts with one clear question get twice as many answers as posts with three. Ask one thing, ask "
+    "it early, and then be quiet and listen.",
 )
 
 
@@ -177,7 +197,7 @@ def write_as_float32(source: Path, target: Path) -> None:
 
 
 def test_log_probabilities_equal_llama_cpp_in_float32(exact: LoadedModel, exact_llama_cpp: httpx.Client):
-    """The whole vocabulary after real chat prompts, one of them of ten posts."""
+    """The whole vocabulary after real chat prompts, one of them longer than a page."""
     for text in ("What is the capital of France?", "Summarise these posts:\n\n" + "\n\n".join(POSTS[:10])):
         prompt = exact.template.encode([Message("user", (text,))])
         request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": exact.decoder.config.vocabulary}

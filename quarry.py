@@ -28,8 +28,9 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-# Each core runs whole files, so that what a file starts once (an engine, a server) stays started once.
-WHOLE_SUITE = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile")
+# A worker runs whole files, so that what a file starts once (an engine, a server) stays started once; there is one more
+# than cores, because tests wait for servers and processes too.
+WHOLE_SUITE = ("-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "loadfile")
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SETUP = VENV / "quarry"  # stamps, logs and unfinished downloads: gone with the environment they describe
 LOCK = ROOT / "packaging" / "lock"

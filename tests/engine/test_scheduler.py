@@ -22,6 +22,9 @@ class Place:
 
     length, capacity = 0, 1
 
+    def fork(self) -> Place:
+        return self
+
 
 class Counter:
     """A job of `steps` steps that writes its name down at each, reading `tokens` tokens."""

@@ -63,6 +63,7 @@ def transformers() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its import is not ours to judge
         import transformers
+    transformers.logging.set_verbosity_error()  # it recommends packages to whoever computes without them, once
     return transformers
 
 

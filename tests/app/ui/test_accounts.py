@@ -48,7 +48,7 @@ def test_the_first_account_can_be_a_folder_on_this_computer(
     [account] = services.accounts.all().result()
     assert (account.platform, account.answers["folder"]) == ("local", str(tmp_path / "site"))
     assert not page._first.isVisible()
-    assert "is connected" in window._toast._text.text()
+    qtbot.waitUntil(lambda: "is connected" in window._toast._text.text())
     assert not form.isVisible()
 
 

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from engine.loader import LoadedModel, load_model
 from engine.protocol import Message
 from engine.reading import Reading
+from engine.scheduler import STEP_TOKENS
 from tests.engine.oracle import FLOAT32, SLOTS, llama_cpp_client
 
 ANSWER_TOKENS = 64
@@ -133,9 +134,16 @@ def greedy_along(model: LoadedModel, prompt: list[int], answer: list[int]) -> li
 
     Up to the first difference these are exactly the tokens a free greedy run makes.
     """
-    state = model.decoder.new_state(len(prompt) + len(answer))
-    [logits] = model.decoder.step([Reading(state, prompt + answer[:-1], len(answer))])
-    return logits.argmax(-1).tolist()
+    return read(model, prompt + answer[:-1], len(answer)).argmax(-1).tolist()
+
+
+def read(model: LoadedModel, tokens: list[int], last: int = 1) -> np.ndarray:
+    """The logits after each of the `last` tokens, (last, vocabulary); those before are read a step at a time."""
+    state = model.decoder.new_state(len(tokens))
+    for at in range(0, len(tokens) - last, STEP_TOKENS):
+        model.decoder.step([Reading(state, tokens[at : min(at + STEP_TOKENS, len(tokens) - last)], 0)])
+    [logits] = model.decoder.step([Reading(state, tokens[-last:], last)])
+    return logits
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -205,7 +213,7 @@ def test_log_probabilities_equal_llama_cpp_in_float32(exact: LoadedModel, exact_
         theirs = np.zeros(exact.decoder.config.vocabulary)
         for top in answer["completion_probabilities"][0]["top_logprobs"]:
             theirs[top["id"]] = top["logprob"]
-        [logits] = exact.decoder.step([Reading(exact.decoder.new_state(len(prompt)), prompt)])
+        logits = read(exact, prompt)
         ours = log_softmax(logits[0])
         likely = theirs > -15
         assert likely.sum() > 1000

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.loader import load_model
-from engine.reading import Decoder, Reading
-from engine.scheduler import STEP_TOKENS
+from engine.reading import STEP_TOKENS, Decoder, Reading
 
 SEED: Final = 1
 

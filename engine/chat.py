@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import jinja2
 
-from engine.errors import ModelFileError, damaged, unsupported
+from engine.errors import ModelFileError, damaged
 from engine.protocol import Message
 from engine.sandbox import SandboxedTemplate, TemplateError
 from engine.tokenizer import TextTokenizer
@@ -99,15 +99,6 @@ class ChatTemplate:
                 "strftime_now": lambda pattern: self._clock().strftime(pattern),
             }
         )
-
-
-def template_from_gguf(metadata: dict[str, Any], tokenizer: TextTokenizer) -> ChatTemplate:
-    source = metadata.get("tokenizer.chat_template")
-    if source is None:
-        raise unsupported("it carries no chat template, so it is not made for answering messages")
-    if not isinstance(source, str):
-        raise damaged("its chat template is not a text")
-    return ChatTemplate(source, tokenizer)
 
 
 def _template_message(message: Message) -> dict[str, Any]:

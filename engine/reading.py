@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import ModelConfig
+
+# Tokens that all sequences of one step may read together. A longer prompt is read in several steps, between which the
+# others go on.
+STEP_TOKENS: Final = 256
 
 
 class State(Protocol):

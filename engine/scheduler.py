@@ -11,17 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from engine.reading import Reading
+from engine.reading import STEP_TOKENS, Reading
 
 logger = logging.getLogger(__name__)
 
-
-# Tokens of one step. A prompt that is long is read in several steps, between which the others go on.
-STEP_TOKENS: Final = 256
 
 Step = Callable[[Sequence[Reading[Any]]], Sequence[NDArray[Any]]]
 

@@ -14,10 +14,8 @@ from engine.config import ModelConfig
 from engine.cpu.packing import PackedModel
 from engine.cpu.state import CpuState
 from engine.errors import damaged
-from engine.reading import Reading
+from engine.reading import STEP_TOKENS, Reading
 from kernels.cpu import library as native
-
-MAX_COLUMNS: Final = 256  # tokens of one step
 
 
 class CpuDecoder:
@@ -32,7 +30,7 @@ class CpuDecoder:
         self.config = config
         self._packed = PackedModel(config, weights, threads, exact_cache=exact_cache)
         self._page_bytes = int(native.library().qc_page_bytes(ctypes.byref(self._packed.model)))
-        self._context = native.Context(self._packed.model, MAX_COLUMNS, threads)
+        self._context = native.Context(self._packed.model, STEP_TOKENS, threads)
         # Packed weights are never looked at one by one; a number that is none shows in everything after it.
         [logits] = self.step([Reading(self.new_state(1), [0])])
         if not np.isfinite(logits).all():
@@ -45,7 +43,7 @@ class CpuDecoder:
     def step(self, readings: Sequence[Reading[CpuState]]) -> list[NDArray[np.float32]]:
         """Let each sequence read its tokens; the logits of its last ones, (last, vocabulary).
 
-        At most MAX_COLUMNS tokens together. Raises ValueError where a state has no room for its tokens.
+        At most STEP_TOKENS tokens together. Raises ValueError where a state has no room for its tokens.
         """
         tokens: list[int] = []
         views: list[native.Sequence] = []
@@ -58,8 +56,8 @@ class CpuDecoder:
             views.append(state.view(len(tokens), count))
             tokens.extend(reading.tokens)
             wanted.extend(range(len(tokens) - reading.last, len(tokens)))
-        if len(tokens) > MAX_COLUMNS:
-            raise ValueError(f"{len(tokens)} tokens are more than a step's {MAX_COLUMNS}")
+        if len(tokens) > STEP_TOKENS:
+            raise ValueError(f"{len(tokens)} tokens are more than a step's {STEP_TOKENS}")
         ids, columns = np.array(tokens, np.int32), np.array(wanted, np.int32)
         if len(ids) and not 0 <= ids.min() <= ids.max() < self.config.vocabulary:
             raise ValueError("a token is not in the vocabulary")
@@ -80,6 +78,3 @@ class CpuDecoder:
             results.append(logits[at : at + reading.last, : self.config.vocabulary])
             at += reading.last
         return results
-
-    def close(self) -> None:
-        self._context.close()

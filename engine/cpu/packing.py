@@ -43,8 +43,6 @@ class PackedModel:
     def __init__(self, config: ModelConfig, tensors: Weights, threads: int, *, exact_cache: bool = False) -> None:
         self._tensors = tensors
         self._kept: list[NDArray[np.generic]] = []
-        self.attention_layers = config.layer_types.count("attention")
-        self.mamba_layers = config.layer_types.count("mamba")
         with ThreadPoolExecutor(threads, thread_name_prefix="pack") as pool:
             embed = pool.submit(self._matrix, "embed")
             layers = list(pool.map(lambda index: self._layer(config, index), range(len(config.layer_types))))
@@ -100,11 +98,11 @@ class PackedModel:
             norm2=self._floats(name("norm2")),
         )
         if config.intermediate:
-            layer.gate_up = self._pair(name("mlp.gate"), name("mlp.up"))
+            layer.gate_up = self._matrix(name("mlp.gate"), name("mlp.up"))
             layer.down = self._matrix(name("mlp.down"))
         if config.experts:
             layer.router = self._matrix(name("experts.router"))
-            layer.expert_gate_up = self._pair(name("experts.gate"), name("experts.up"))
+            layer.expert_gate_up = self._matrix(name("experts.gate"), name("experts.up"))
             layer.expert_down = self._matrix(name("experts.down"))
         if kind == "mamba":
             layer.kind = native.MAMBA
@@ -125,13 +123,7 @@ class PackedModel:
         self._kept.append(values)
         return int(values.ctypes.data)
 
-    def _matrix(self, name: str) -> native.Matrix:
-        return self._packed([name])
-
-    def _pair(self, first: str, second: str) -> native.Matrix:
-        return self._packed([first, second])
-
-    def _packed(self, names: list[str]) -> native.Matrix:
+    def _matrix(self, *names: str) -> native.Matrix:
         """One matrix, or two of equal shape with their groups in turn."""
         sources = [self._source(name) for name in names]
         if len({format_id for format_id, *_ in sources}) > 1:

@@ -62,11 +62,6 @@ class CpuState:
         twin._conv_table, twin._ssm_table = _addresses(twin._conv), _addresses(twin._ssm)
         return twin
 
-    @property
-    def nbytes(self) -> int:
-        """Memory it holds, shared pages included."""
-        return sum(page.nbytes for page in self._pages) + self._conv.nbytes + self._ssm.nbytes
-
     def _add_page(self, page: NDArray[np.uint8]) -> None:
         first, stride = page.ctypes.data, self._page_bytes
         self._table[:, len(self._pages)] = [first + layer * stride for layer in range(self._attention_layers)]

@@ -1,4 +1,4 @@
-"""The starter model, loaded once, and llama.cpp serving the same file; both keep keys and values in float32."""
+"""Models loaded once: the starter, llama.cpp serving it (both keep keys and values in float32), and tiny ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import httpx
 import openai
 import pytest
 
+from engine.checkpoint.gguf import GgufFile
 from engine.loader import LoadedModel, load_model
+from engine.structure import Structures
+from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
 from tests.engine.asking import QUEUE
 from tests.engine.oracle import FLOAT32, llama_cpp_client
 from tests.engine.processes import TOKEN, Engine, engine
@@ -26,6 +29,19 @@ def starter(starter_model: Path) -> LoadedModel:
 def llama_cpp(starter_model: Path) -> Iterator[httpx.Client]:
     with llama_cpp_client(starter_model, **FLOAT32) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
+    """Each byte and a few longer tokens: everything can be written, in small steps."""
+    file = GgufFile(write_tiny(tmp_path_factory.mktemp("bytes") / "tiny.gguf"))
+    file.close()
+    return TextTokenizer(vocabulary_from_gguf(file.metadata))
+
+
+@pytest.fixture(scope="session")
+def structures(tokenizer: TextTokenizer) -> Structures:
+    return Structures(tokenizer)
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 
 from engine.loader import LoadedModel, load_model
 from engine.protocol import Message
-from engine.reading import Reading
-from engine.scheduler import STEP_TOKENS
+from engine.reading import STEP_TOKENS, Reading
 from tests.engine.oracle import FLOAT32, SLOTS, llama_cpp_client
 
 ANSWER_TOKENS = 64

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.reading import Reading
-from engine.scheduler import STEP_TOKENS, QueueFull, Scheduler
+from engine.reading import STEP_TOKENS, Reading
+from engine.scheduler import QueueFull, Scheduler
 from tests.logged import ExpectedLog
 
 

@@ -13,28 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.checkpoint.gguf import GgufFile
 from engine.decoding import Decoding
 from engine.generation import Event, Generation
 from engine.loader import LoadedModel
 from engine.protocol import Delta, Finished, FinishReason, Message, Sampling
 from engine.sampling import Sampler
 from engine.structure import MAX_SCHEMA_DEPTH, Structure, StructureError, Structures, json_rule
-from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
-from tests.engine.tiny import write_tiny
-
-
-@pytest.fixture(scope="session")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
-    """Each byte and a few longer tokens: everything can be written, in small steps."""
-    file = GgufFile(write_tiny(tmp_path_factory.mktemp("structure") / "tiny.gguf"))
-    file.close()
-    return TextTokenizer(vocabulary_from_gguf(file.metadata))
-
-
-@pytest.fixture(scope="session")
-def structures(tokenizer: TextTokenizer) -> Structures:
-    return Structures(tokenizer)
+from engine.tokenizer import TextTokenizer
 
 
 def compiled(structures: Structures, schema: dict[str, Any]) -> Structure:

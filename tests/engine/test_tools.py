@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.chat import ChatTemplate
-from engine.checkpoint.gguf import GgufFile
 from engine.choices import ChatChoice
 from engine.decoding import Decoding
 from engine.fields import RequestError
@@ -22,10 +21,9 @@ from engine.messages import parse_documents, parse_messages
 from engine.protocol import Delta, FinishReason, Sampling, TokenLogprob
 from engine.sampling import Sampler
 from engine.structure import StructureError, Structures
-from engine.tokenizer import TextTokenizer, vocabulary_from_gguf
+from engine.tokenizer import TextTokenizer
 from engine.tool_calls import ArgumentsPiece, CallBegun, Piece, ToolCallReader
 from engine.tools import answer_grammar, parse_tool_use
-from tests.engine.tiny import write_tiny
 from tests.engine.tool_template import TOOL_TEMPLATE
 
 CITY: dict[str, Any] = {
@@ -37,18 +35,6 @@ CITY: dict[str, Any] = {
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "Néws", "parameters": CITY}}
 CLOCK = {"type": "function", "function": {"name": "clock"}}
 SCHEMAS = {"weather": CITY, "clock": {"type": "object", "maxProperties": 0}}
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
-    file = GgufFile(write_tiny(tmp_path_factory.mktemp("tools") / "tiny.gguf"))
-    file.close()
-    return TextTokenizer(vocabulary_from_gguf(file.metadata))
-
-
-@pytest.fixture(scope="module")
-def structures(tokenizer: TextTokenizer) -> Structures:
-    return Structures(tokenizer)
 
 
 def answered(tokenizer: TextTokenizer, structures: Structures, fields: dict[str, Any], wish: str, seed: int = 0) -> str:

@@ -64,6 +64,7 @@ def _render(folder: Path, target: Path) -> None:
             for name, prepare in _shots(window, seeded):
                 if name == "settings":  # the page says which theme is chosen
                     desk.change_settings(theme=scheme)
+                    _wait(500)
                 prepare()
                 _wait(500)
                 _save(window.grab(), target / f"{name}-{scheme}.png")
@@ -87,7 +88,7 @@ def _shots(window: object, seeded: object) -> list[tuple[str, Callable[[], objec
         ("insights", lambda: (window.open("insights"), window._banner.hide())),
         ("models", lambda: window.open("models")),
         ("accounts", lambda: window.open("accounts", "bluesky")),
-        ("settings", lambda: window.open("settings")),
+        ("settings", lambda: (window.open("settings"), window._banner.hide())),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -23,6 +24,17 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 # No deadline: two cores are shared by whatever else runs. Fresh examples each run; a failing one is printed.
 settings.register_profile("quarry", deadline=None, print_blob=True)
 settings.load_profile("quarry")
+
+
+# Importing two hundred modules of tests makes millions of objects that all stay: searching them for garbage, again and
+# again, was a third of the collection and, later, of every window test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -60,7 +60,7 @@ def test_models_tell_what_a_draft_was_made_with(http: httpx.Client, server: Engi
 
 def test_official_client_without_stream(server: Engine):
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key=TOKEN, max_retries=0) as client:
-        answer = client.chat.completions.create(model="SmolLM2-135M-Instruct.Q4_1", **QUESTION)  # type: ignore[call-overload]
+        answer = client.chat.completions.create(model="SmolLM2-135M-Instruct.Q4_1", **QUESTION)
     assert answer.choices[0].finish_reason == "length"
     assert len(answer.choices[0].message.content) > 10
     assert answer.usage.completion_tokens == 12
@@ -70,7 +70,7 @@ def test_official_client_without_stream(server: Engine):
 def test_official_client_with_stream_gets_the_same_text(server: Engine, http: httpx.Client):
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key=TOKEN, max_retries=0) as client:
         options = {"stream": True, "stream_options": {"include_usage": True}}
-        chunks = list(client.chat.completions.create(model="SmolLM2-135M-Instruct.Q4_1", **QUESTION, **options))  # type: ignore[call-overload]
+        chunks = list(client.chat.completions.create(model="SmolLM2-135M-Instruct.Q4_1", **QUESTION, **options))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == ask(http).json()["choices"][0]["message"]["content"]
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "length"

@@ -82,12 +82,10 @@ def services(data: Path, clock: MovingClock, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def only_new_objects_are_searched() -> Iterator[None]:
+def only_new_objects_are_searched() -> None:
     """Take what exists already (torch's modules, where it shares the worker) out of `active_timers`' sight."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

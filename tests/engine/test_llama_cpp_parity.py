@@ -154,18 +154,20 @@ def first_difference(ours: list[int], theirs: list[int]) -> int | None:
     return next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b), None)
 
 
-def test_greedy_tokens_equal_llama_cpp(starter: LoadedModel, llama_cpp: httpx.Client):
-    prompts = [repeated(starter, post) for post in POSTS]
+def test_greedy_tokens_equal_llama_cpp(starter: LoadedModel, llama_cpp: httpx.Client, scale: int):
+    """Each run draws half of the twenty posts; `--scale 2` asks for all (docs/bench/parity.md)."""
+    drawn = random.sample(POSTS, min(10 * scale, len(POSTS)))
+    prompts = [repeated(starter, post) for post in drawn]
     far: list[str] = []
     differing = 0
-    for post, prompt, oracle in zip(POSTS, prompts, llama_cpp_answers(llama_cpp, prompts), strict=True):
+    for post, prompt, oracle in zip(drawn, prompts, llama_cpp_answers(llama_cpp, prompts), strict=True):
         at = first_difference(greedy_along(starter, prompt, oracle.tokens), oracle.tokens)
         if at is not None:
             differing += 1
             if oracle.margins[at] > NEAR:
                 far.append(f"{post[:40]!r} at token {at}: margin {oracle.margins[at]:.3f}")
     assert not far, "\n".join(far)
-    assert differing <= MAY_DIFFER
+    assert differing <= MAY_DIFFER * len(drawn) / len(POSTS)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 /* Eight rows times one to four columns with AVX2. Included by matmul.c alone, which says what a kernel is.
  *
  * A vector of four bytes of each row meets four bytes of the column, broadcast, in one maddubs (unsigned weights times
- * signed activations), and sums of a block stay in 16 bits: 8 * 2 * 15 * 127 < 2^15. */
+ * signed activations), and sums of a block stay in 16 bits: 8 * 2 * 15 * 127 < 2^15, for five bits 4 * 2 * 31 * 127. */
 typedef __m256i i8;
 ALWAYS i8 load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 ALWAYS i8 broadcast4(const int8_t *p) {
@@ -23,6 +23,23 @@ ALWAYS i8 products32(const i8 *w, const int8_t *q) {
     a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[6], broadcast4(q + 24)));
     b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[7], broadcast4(q + 28)));
     return _mm256_add_epi16(a, b);
+}
+
+/* The same for numbers up to 31, each sum times its factor: 8 sums of 32 bits, one for each row. */
+ALWAYS i8 products32_of_five_bits(const i8 *w, const int8_t *q, i8 factor) {
+    i8 halves[2];
+    for (int h = 0; h < 2; h++, w += 4, q += 16) {
+        i8 a = _mm256_add_epi16(_mm256_maddubs_epi16(w[0], broadcast4(q)), _mm256_maddubs_epi16(w[1], broadcast4(q + 4)));
+        i8 b = _mm256_add_epi16(_mm256_maddubs_epi16(w[2], broadcast4(q + 8)), _mm256_maddubs_epi16(w[3], broadcast4(q + 12)));
+        halves[h] = _mm256_madd_epi16(_mm256_add_epi16(a, b), factor);
+    }
+    return _mm256_add_epi32(halves[0], halves[1]);
+}
+
+/* Bit `bit` of every byte, worth 16. */
+ALWAYS i8 fifth_bits(i8 bits, int bit) {
+    i8 moved = bit < 4 ? _mm256_slli_epi16(bits, 4 - bit) : _mm256_srli_epi16(bits, bit - 4);
+    return _mm256_and_si256(moved, _mm256_set1_epi8(16));
 }
 
 /* Eight bytes, each twice, as 16-bit numbers: one factor for both sums of a row. */
@@ -81,6 +98,42 @@ KERNEL(dot_q4_1, column32) {
     }
 }
 
+ALWAYS void load_five_bits32(const uint8_t *bits, i8 *out) { /* nibbles stand behind the bits */
+    i8 fifth = load(bits);
+    load_nibbles32(bits + 32, out);
+    for (int g = 0; g < 8; g++) out[g] = _mm256_or_si256(out[g], fifth_bits(fifth, g));
+}
+
+KERNEL(dot_q5_0, column32) {
+    const i8 ones = _mm256_set1_epi16(1);
+    for (int64_t b = 0; b < blocks; b++, w += Q5_0_BYTES) {
+        i8 numbers[8];
+        load_five_bits32(w + 16, numbers);
+        f8 d = f8_from_half((const uint16_t *)w);
+        for (int c = 0; c < n; c++) {
+            const column32 *column = x[c] + b;
+            i8 sum = products32_of_five_bits(numbers, column->q, ones);
+            sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(16 * column->total));
+            acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(sum), acc[c]);
+        }
+    }
+}
+
+KERNEL(dot_q5_1, column32) {
+    const i8 ones = _mm256_set1_epi16(1);
+    for (int64_t b = 0; b < blocks; b++, w += Q5_1_BYTES) {
+        i8 numbers[8];
+        load_five_bits32(w + 32, numbers);
+        f8 d = f8_from_half((const uint16_t *)w), m = f8_from_half((const uint16_t *)(w + 16));
+        for (int c = 0; c < n; c++) {
+            const column32 *column = x[c] + b;
+            i8 sum = products32_of_five_bits(numbers, column->q, ones);
+            acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(sum), acc[c]);
+            acc[c] = f8_fma(m, f8_set(column->sum), acc[c]);
+        }
+    }
+}
+
 KERNEL(dot_q8_0, column32) {
     const i8 ones = _mm256_set1_epi16(1);
     for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES) {
@@ -99,33 +152,53 @@ KERNEL(dot_q8_0, column32) {
     }
 }
 
+/* What the sub-blocks' products, `sum`, and minima add to a column; `w` begins with the scales of Q4_K or Q5_K. */
+ALWAYS f8 add_with_minima(const uint8_t *w, const column256 *column, i8 sum, f8 acc) {
+    f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16)), factor = f8_set(column->scale);
+    i8 minima = _mm256_setzero_si256();
+    for (int pair = 0; pair < 4; pair++) {
+        i8 both = paired(w + 96 + pair * 16, 0);
+        minima = _mm256_add_epi32(minima, _mm256_madd_epi16(both, broadcast_pair(column->sum32 + pair * 2)));
+    }
+    acc = f8_fma(f8_mul(d, factor), to_float(sum), acc);
+    return f8_fma(f8_mul(dmin, f8_sub(f8_zero(), factor)), to_float(minima), acc);
+}
+
+ALWAYS void load_nibbles_of(int sub, const uint8_t *w, i8 *out) { /* of 256 numbers those of sub-block `sub` */
+    for (int g = 0; g < 8; g++) {
+        i8 bytes = load(w + sub / 2 * 256 + g * 32);
+        out[g] = sub % 2 ? high_nibbles(bytes) : low_nibbles(bytes);
+    }
+}
+
 KERNEL(dot_q4_k, column256) {
     for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES) {
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int sub = 0; sub < 8; sub++) {
             i8 numbers[8], scale = twice(w + 32 + sub * 8, 0);
-            for (int g = 0; g < 8; g++) {
-                i8 bytes = load(w + 160 + sub / 2 * 256 + g * 32);
-                numbers[g] = sub % 2 ? high_nibbles(bytes) : low_nibbles(bytes);
-            }
+            load_nibbles_of(sub, w + 160, numbers);
             for (int c = 0; c < n; c++) {
                 i8 products = products32(numbers, x[c][b].q + sub * 32);
                 sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(products, scale));
             }
         }
-        f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16));
-        for (int c = 0; c < n; c++) {
-            const column256 *column = x[c] + b;
-            i8 minima = _mm256_setzero_si256();
-            for (int pair = 0; pair < 4; pair++) {
-                i8 both = paired(w + 96 + pair * 16, 0);
-                minima = _mm256_add_epi32(minima, _mm256_madd_epi16(both, broadcast_pair(column->sum32 + pair * 2)));
-            }
-            f8 factor = f8_set(column->scale);
-            acc[c] = f8_fma(f8_mul(d, factor), to_float(sum[c]), acc[c]);
-            acc[c] = f8_fma(f8_mul(dmin, f8_sub(f8_zero(), factor)), to_float(minima), acc[c]);
+        for (int c = 0; c < n; c++) acc[c] = add_with_minima(w, x[c] + b, sum[c], acc[c]);
+    }
+}
+
+KERNEL(dot_q5_k, column256) {
+    for (int64_t b = 0; b < blocks; b++, w += Q5_K_BYTES) {
+        i8 sum[TILE];
+        for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
+        for (int sub = 0; sub < 8; sub++) {
+            i8 numbers[8], scale = twice(w + 32 + sub * 8, 0);
+            load_nibbles_of(sub, w + 160 + 256, numbers);
+            for (int g = 0; g < 8; g++) numbers[g] = _mm256_or_si256(numbers[g], fifth_bits(load(w + 160 + g * 32), sub));
+            for (int c = 0; c < n; c++)
+                sum[c] = _mm256_add_epi32(sum[c], products32_of_five_bits(numbers, x[c][b].q + sub * 32, scale));
         }
+        for (int c = 0; c < n; c++) acc[c] = add_with_minima(w, x[c] + b, sum[c], acc[c]);
     }
 }
 

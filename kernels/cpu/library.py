@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from kernels.cpu.build import BuildError, built_library
 
-ABI: Final = 2
+ABI: Final = 3
 GROUP: Final = 8  # rows of a packed matrix that stand beside each other
 PAGE: Final = 64  # tokens in a page of keys and values
 
 F32: Final = 0  # ggml's numbers
 F16: Final = 1
 # ggml's type ids that the kernels multiply with as they are stored.
-FORMATS: Final = frozenset({0, 1, 2, 3, 8, 12, 14, 30})
+FORMATS: Final = frozenset({0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 30})
 
 ATTENTION: Final = 0
 MAMBA: Final = 1

@@ -60,10 +60,13 @@ ALWAYS void dot(int32_t format, const uint8_t *w, const inputs *in, int64_t firs
         COLUMNS(column32, by32, width / 32);
         if (format == QC_Q4_0) dot_q4_0(w, x, blocks, n, acc);
         if (format == QC_Q4_1) dot_q4_1(w, x, blocks, n, acc);
+        if (format == QC_Q5_0) dot_q5_0(w, x, blocks, n, acc);
+        if (format == QC_Q5_1) dot_q5_1(w, x, blocks, n, acc);
         if (format == QC_Q8_0) dot_q8_0(w, x, blocks, n, acc);
     } else {
         COLUMNS(column256, by256, width / 256);
         if (format == QC_Q4_K) dot_q4_k(w, x, blocks, n, acc);
+        if (format == QC_Q5_K) dot_q5_k(w, x, blocks, n, acc);
         if (format == QC_Q6_K) dot_q6_k(w, x, blocks, n, acc);
     }
 }

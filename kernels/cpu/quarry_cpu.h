@@ -18,12 +18,15 @@
 #define QC_API __attribute__((visibility("default")))
 #endif
 
-#define QC_ABI 2
+#define QC_ABI 3
 #define QC_GROUP 8       /* rows packed beside each other */
 #define QC_PAGE 64       /* tokens in a page of keys and values */
 #define QC_SEGMENT 512   /* tokens whose attention is summed before segments are combined */
 
-enum { QC_F32 = 0, QC_F16 = 1, QC_Q4_0 = 2, QC_Q4_1 = 3, QC_Q8_0 = 8, QC_Q4_K = 12, QC_Q6_K = 14, QC_BF16 = 30 }; /* ggml's ids */
+enum { /* ggml's ids */
+    QC_F32 = 0, QC_F16 = 1, QC_Q4_0 = 2, QC_Q4_1 = 3, QC_Q5_0 = 6, QC_Q5_1 = 7, QC_Q8_0 = 8, QC_Q4_K = 12, QC_Q5_K = 13,
+    QC_Q6_K = 14, QC_BF16 = 30,
+};
 enum { QC_ATTENTION = 0, QC_MAMBA = 1 };
 enum { QC_NO_ROPE = 0, QC_ROPE_PAIRS = 1, QC_ROPE_HALVES = 2 };
 

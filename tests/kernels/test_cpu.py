@@ -15,7 +15,8 @@ from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES, dequantize
 from kernels.cpu import build
 from kernels.cpu import library as native
 
-WIDTHS = {0: 24, 1: 40, 30: 8, 2: 96, 3: 64, 8: 160, 12: 768, 14: 512}
+WIDTHS = {0: 24, 1: 40, 30: 8, 2: 96, 3: 64, 6: 128, 7: 96, 8: 160, 12: 768, 13: 512, 14: 512}
+SCALES = {2: (0,), 3: (0, 2), 6: (0,), 7: (0, 2), 8: (0,), 12: (0, 2), 13: (0, 2), 14: (208,)}  # where halves stand
 
 
 def stored_rows(type_id: int, rows: int, seed: int = 0) -> np.ndarray:
@@ -28,7 +29,7 @@ def stored_rows(type_id: int, rows: int, seed: int = 0) -> np.ndarray:
             return (values.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8).reshape(rows, -1)
         return values.astype(np.float32 if type_id == 0 else np.float16).view(np.uint8).reshape(rows, -1)
     blocks = random.integers(0, 256, (rows, width // layout.values, layout.bytes), np.uint8)
-    for at in {2: (0,), 3: (0, 2), 8: (0,), 12: (0, 2), 14: (208,)}[type_id]:
+    for at in SCALES[type_id]:
         scales = random.uniform(0.001, 0.02, blocks.shape[:2]).astype(np.float16)
         blocks[:, :, at : at + 2] = scales.view(np.uint8).reshape(*blocks.shape[:2], 2)
     return blocks.reshape(rows, -1)
@@ -81,6 +82,22 @@ def test_a_product_is_that_of_the_values(type_id: int, contexts: list[native.Con
     assert np.abs(difference).max() < 0.02 * np.abs(ordinary).max() * np.linalg.norm(values, axis=1).max()
 
 
+@pytest.mark.parametrize("type_id", [type_id for type_id in WIDTHS if FORMATS[type_id].values > 1])
+def test_the_largest_numbers_do_not_overflow(type_id: int, contexts: list[native.Context]):
+    """Every bit of the weights set, and every activation the largest one."""
+    stored = stored_rows(type_id, 8).reshape(8, -1, FORMATS[type_id].bytes)
+    numbers = np.ones(FORMATS[type_id].bytes, bool)
+    for at in SCALES[type_id]:
+        numbers[at : at + 2] = False
+    stored[:, :, numbers] = 255
+    if type_id == 8:
+        stored[:, :, numbers] = 128  # its numbers are signed
+    matrix, _data = packed(type_id, stored.reshape(8, -1))
+    inputs = np.full((1, WIDTHS[type_id]), 127, np.float32)
+    expected = inputs @ values_of(type_id, stored).astype(np.float64).T
+    np.testing.assert_allclose(contexts[0].linear(matrix, inputs), expected, rtol=1e-3)  # sums are rounded to halves
+
+
 @settings(max_examples=60)
 @given(st.sampled_from(sorted(WIDTHS)), st.integers(1, 40), st.integers(1, 11), st.integers(0, 2**32 - 1))
 def test_a_column_is_the_same_in_any_company(
@@ -119,6 +136,6 @@ def test_plain_c_gives_the_same_bits(
 
 
 def test_what_the_kernels_do_not_know_has_no_size():
-    assert native.packed_bytes(7, 8, 32) == 0
+    assert native.packed_bytes(10, 8, 256) == 0
     assert native.packed_bytes(12, 8, 32) == 0
     assert native.packed_bytes(2, 0, 32) == 0

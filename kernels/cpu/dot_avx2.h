@@ -29,8 +29,9 @@ ALWAYS i8 products32(const i8 *w, const int8_t *q) {
 ALWAYS i8 products32_of_five_bits(const i8 *w, const int8_t *q, i8 factor) {
     i8 halves[2];
     for (int h = 0; h < 2; h++, w += 4, q += 16) {
-        i8 a = _mm256_add_epi16(_mm256_maddubs_epi16(w[0], broadcast4(q)), _mm256_maddubs_epi16(w[1], broadcast4(q + 4)));
-        i8 b = _mm256_add_epi16(_mm256_maddubs_epi16(w[2], broadcast4(q + 8)), _mm256_maddubs_epi16(w[3], broadcast4(q + 12)));
+        i8 a = _mm256_maddubs_epi16(w[0], broadcast4(q)), b = _mm256_maddubs_epi16(w[1], broadcast4(q + 4));
+        a = _mm256_add_epi16(a, _mm256_maddubs_epi16(w[2], broadcast4(q + 8)));
+        b = _mm256_add_epi16(b, _mm256_maddubs_epi16(w[3], broadcast4(q + 12)));
         halves[h] = _mm256_madd_epi16(_mm256_add_epi16(a, b), factor);
     }
     return _mm256_add_epi32(halves[0], halves[1]);
@@ -154,7 +155,8 @@ KERNEL(dot_q8_0, column32) {
 
 /* What the sub-blocks' products, `sum`, and minima add to a column; `w` begins with the scales of Q4_K or Q5_K. */
 ALWAYS f8 add_with_minima(const uint8_t *w, const column256 *column, i8 sum, f8 acc) {
-    f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16)), factor = f8_set(column->scale);
+    f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16));
+    f8 factor = f8_set(column->scale);
     i8 minima = _mm256_setzero_si256();
     for (int pair = 0; pair < 4; pair++) {
         i8 both = paired(w + 96 + pair * 16, 0);
@@ -194,7 +196,8 @@ KERNEL(dot_q5_k, column256) {
         for (int sub = 0; sub < 8; sub++) {
             i8 numbers[8], scale = twice(w + 32 + sub * 8, 0);
             load_nibbles_of(sub, w + 160 + 256, numbers);
-            for (int g = 0; g < 8; g++) numbers[g] = _mm256_or_si256(numbers[g], fifth_bits(load(w + 160 + g * 32), sub));
+            for (int g = 0; g < 8; g++)
+                numbers[g] = _mm256_or_si256(numbers[g], fifth_bits(load(w + 160 + g * 32), sub));
             for (int c = 0; c < n; c++)
                 sum[c] = _mm256_add_epi32(sum[c], products32_of_five_bits(numbers, x[c][b].q + sub * 32, scale));
         }
@@ -208,7 +211,7 @@ KERNEL(dot_q6_k, column256) {
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int half = 0; half < 2; half++) {
-#pragma GCC unroll 4 /* else the shifts by stream are decided at run time: three times as slow with one column */
+#pragma GCC unroll 4 /* so that the shifts by stream are known: else three times as slow with one column */
             for (int stream = 0; stream < 4; stream++) {
                 for (int quad = 0; quad < 2; quad++) { /* 16 columns with one scale */
                     i8 numbers[4], scale = twice(w + 16 + (half * 8 + stream * 2 + quad) * 8, 1);

@@ -1,4 +1,5 @@
-/* Attention over paged keys and values in half precision (float32 where the model asks for it), with running softmax (Milakov & Gimelshein 2018; FlashAttention).
+/* Attention over paged keys and values in half precision (float32 where the model asks for it), with running softmax
+ * (Milakov & Gimelshein 2018; FlashAttention).
  *
  * A page holds 64 tokens: keys as [kv_heads][head_dim][64], so that eight scores grow in one vector without sums across
  * lanes, then values as [kv_heads][64][head_dim]. Scores are summed page by page within a segment of 512 tokens, segments
@@ -43,35 +44,41 @@ void append_column(const qc_model *model, uint8_t *const *pages, int64_t positio
     }
 }
 
-/* scores[row][64] of up to four query rows. */
+/* scores[row][64] of up to four query rows; `ahead` is fetched meanwhile, as many bytes as `k` has. */
 ALWAYS void page_scores(const uint8_t *k, const int exact, int64_t width, const float *const *q, const int rows, f8 scale,
-                        float *scores) {
-    for (int at = 0; at < QC_PAGE; at += 16) {
-        f8 low[ROWS], high[ROWS];
-        for (int r = 0; r < rows; r++) low[r] = high[r] = f8_zero();
+                        float *scores, const uint8_t *ahead) {
+    const int vectors = rows == 4 ? 2 : 4; /* as many sums as registers hold */
+    const int64_t fetched = (exact ? 4 : 2) * vectors * 8;
+    for (int at = 0; at < QC_PAGE; at += 8 * vectors) {
+        f8 sums[ROWS][4];
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vectors; v++) sums[r][v] = f8_zero();
         for (int64_t d = 0; d < width; d++) {
-            f8 k0 = cached(k, d * QC_PAGE + at, exact), k1 = cached(k, d * QC_PAGE + at + 8, exact);
-            for (int r = 0; r < rows; r++) {
-                f8 query = f8_set(q[r][d]);
-                low[r] = f8_fma(query, k0, low[r]);
-                high[r] = f8_fma(query, k1, high[r]);
+            for (int64_t line = 0; line < fetched; line += 64) __builtin_prefetch(ahead + line);
+            ahead += fetched;
+            f8 query[ROWS];
+            for (int r = 0; r < rows; r++) query[r] = f8_set(q[r][d]);
+            for (int v = 0; v < vectors; v++) {
+                f8 key = cached(k, d * QC_PAGE + at + 8 * v, exact);
+                for (int r = 0; r < rows; r++) sums[r][v] = f8_fma(query[r], key, sums[r][v]);
             }
         }
-        for (int r = 0; r < rows; r++) {
-            f8_store(scores + r * QC_PAGE + at, f8_mul(low[r], scale));
-            f8_store(scores + r * QC_PAGE + at + 8, f8_mul(high[r], scale));
-        }
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vectors; v++) f8_store(scores + r * QC_PAGE + at + 8 * v, f8_mul(sums[r][v], scale));
     }
 }
 
-/* Add a page's weighted values to up to four rows' sums. */
+/* Add a page's weighted values to up to four rows' sums; `ahead` is fetched meanwhile. */
 ALWAYS void page_values(const uint8_t *v, const int exact, int64_t width, int count, const float *weights, const int rows,
-                        float *const *sums) {
+                        float *const *sums, const uint8_t *ahead) {
+    const int64_t fetched = (exact ? 4 : 2) * 16;
     int64_t d = 0;
     for (; d + 16 <= width; d += 16) {
         f8 low[ROWS], high[ROWS];
         for (int r = 0; r < rows; r++) low[r] = f8_load(sums[r] + d), high[r] = f8_load(sums[r] + d + 8);
         for (int j = 0; j < count; j++) {
+            __builtin_prefetch(ahead);
+            ahead += fetched;
             f8 v0 = cached(v, j * width + d, exact), v1 = cached(v, j * width + d + 8, exact);
             for (int r = 0; r < rows; r++) {
                 f8 weight = f8_set(weights[r * QC_PAGE + j]);
@@ -104,14 +111,16 @@ ALWAYS void page_values(const uint8_t *v, const int exact, int64_t width, int co
     default: call(1, 4);                                                                                               \
     }
 
-static void tile_scores(const qc_model *model, const uint8_t *k, const float *const *q, int rows, f8 scale, float *scores) {
-#define CALL(exact, n) page_scores(k, exact, model->head_dim, q, n, scale, scores)
+static void tile_scores(const qc_model *model, const uint8_t *k, const float *const *q, int rows, f8 scale, float *scores,
+                        const uint8_t *ahead) {
+#define CALL(exact, n) page_scores(k, exact, model->head_dim, q, n, scale, scores, ahead)
     EACH_KIND(model->kv_format == QC_F32, rows, CALL)
 #undef CALL
 }
 
-static void tile_values(const qc_model *model, const uint8_t *v, int count, const float *weights, int rows, float *const *sums) {
-#define CALL(exact, n) page_values(v, exact, model->head_dim, count, weights, n, sums)
+static void tile_values(const qc_model *model, const uint8_t *v, int count, const float *weights, int rows,
+                        float *const *sums, const uint8_t *ahead) {
+#define CALL(exact, n) page_values(v, exact, model->head_dim, count, weights, n, sums, ahead)
     EACH_KIND(model->kv_format == QC_F32, rows, CALL)
 #undef CALL
 }
@@ -148,16 +157,18 @@ static void weigh(float *scores, int visible, float *partial, int64_t width) {
         for (int64_t d = 0; d < width; d += 8) f8_store(partial + 8 + d, f8_mul(f8_load(partial + 8 + d), f8_set(fade)));
 }
 
-/* One page for `rows` query rows, row r seeing visible[r] of its tokens. */
-static void visit_page(const qc_model *model, const uint8_t *page, int32_t kv_head, int rows, const float *const *q,
-                       const int *visible, float *scores, float *const *partials) {
+/* One page for `rows` query rows, row r seeing visible[r] of its tokens. A cached context is read once a token and comes
+ * from memory, in pages that no hardware prefetcher links: the values are fetched while keys are multiplied, the `next`
+ * page's keys while values are (half the time of decoding at 4,096 tokens, docs/bench/cpu.md). */
+static void visit_page(const qc_model *model, const uint8_t *page, const uint8_t *next, int32_t kv_head, int rows,
+                       const float *const *q, const int *visible, float *scores, float *const *partials) {
     int64_t width = model->head_dim, plane = width * QC_PAGE * cached_bytes(model);
     const uint8_t *k = page + kv_head * plane, *v = page + (model->kv_heads + kv_head) * plane;
     f8 scale = f8_set(model->attention_multiplier);
     for (int first = 0; first < rows; first += ROWS) {
         int n = rows - first < ROWS ? rows - first : ROWS, count = 0;
         float *tile = scores + first * QC_PAGE, *sums[ROWS];
-        tile_scores(model, k, q + first, n, scale, tile);
+        tile_scores(model, k, q + first, n, scale, tile, v);
         for (int r = 0; r < n; r++) {
             sums[r] = partials[first + r] + 8;
             if (visible[first + r] > 0) {
@@ -167,7 +178,7 @@ static void visit_page(const qc_model *model, const uint8_t *page, int32_t kv_he
                 memset(tile + r * QC_PAGE, 0, QC_PAGE * 4); /* adds zeros, which changes no bit */
             }
         }
-        tile_values(model, v, count, tile, n, sums);
+        tile_values(model, v, count, tile, n, sums, next + kv_head * plane);
     }
 }
 
@@ -200,7 +211,8 @@ static void visit_segment(const qc_model *model, uint8_t *const *pages, int32_t 
     int visible[MOST_ROWS];
     for (int64_t page = first; page < end && page * QC_PAGE <= last; page++) {
         for (int r = 0; r < rows; r++) visible[r] = seen(positions[r], page);
-        visit_page(model, pages[page], kv_head, rows, q, visible, scores, partials);
+        int64_t next = (page + 1) * QC_PAGE <= last ? page + 1 : page;
+        visit_page(model, pages[page], pages[next], kv_head, rows, q, visible, scores, partials);
     }
 }
 

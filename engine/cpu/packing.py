@@ -28,8 +28,6 @@ def why_not(config: ModelConfig) -> str | None:
         widths += [config.mamba.head_dim, config.mamba.channels, config.mamba.inner // config.mamba.groups]
     if config.experts:
         widths.append(config.experts.intermediate)
-    if config.attention_bias or config.mlp_bias or (config.mamba and config.mamba.projection_bias):
-        return "biases of matrices are not among the CPU kernels"
     if any(width % native.GROUP for width in widths):
         return f"a width is not a multiple of {native.GROUP}"
     if config.head_dim > 1024:
@@ -124,7 +122,7 @@ class PackedModel:
         return int(values.ctypes.data)
 
     def _matrix(self, *names: str) -> native.Matrix:
-        """One matrix, or two of equal shape with their groups in turn."""
+        """One matrix, or two of equal shape with their groups in turn, with their biases where they have them."""
         sources = [self._source(name) for name in names]
         if len({format_id for format_id, *_ in sources}) > 1:
             sources = [self._as_floats(name) for name in names]
@@ -138,7 +136,19 @@ class PackedModel:
         for name in names:
             self._tensors.release(name)
         self._kept.append(data)
-        return native.matrix(format_id, rows * len(names), columns, data)
+        return native.matrix(format_id, rows * len(names), columns, data, self._bias(*names))
+
+    def _bias(self, *names: str) -> NDArray[np.float32] | None:
+        """As the rows of the matrix stand: whole groups, those of two matrices in turn."""
+        if f"{names[0]}_bias" not in self._tensors:
+            return None
+        groups = []
+        for name in names:
+            values = self._as_floats(f"{name}_bias")[-1].view(np.float32)
+            groups.append(np.pad(values, (0, -len(values) % native.GROUP)).reshape(-1, native.GROUP))
+        bias = np.stack(groups, axis=1)
+        self._kept.append(bias)
+        return bias
 
     def _source(self, name: str) -> tuple[int, int, int, Bytes]:
         """Format, rows, columns and bytes: as stored where the kernels read that, else as float32."""

@@ -211,7 +211,7 @@ KERNEL(dot_q6_k, column256) {
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int half = 0; half < 2; half++) {
-#pragma GCC unroll 4 /* so that the shifts by stream are known: else three times as slow with one column */
+#pragma GCC unroll 4 /* so that the shifts by stream are known: a fifth of the time with one column */
             for (int stream = 0; stream < 4; stream++) {
                 for (int quad = 0; quad < 2; quad++) { /* 16 columns with one scale */
                     i8 numbers[4], scale = twice(w + 16 + (half * 8 + stream * 2 + quad) * 8, 1);

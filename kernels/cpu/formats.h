@@ -47,8 +47,8 @@ typedef struct {
 enum { WANTS_FLOATS = 1, WANTS_32 = 2, WANTS_256 = 4 };
 int input_kind(int32_t format);
 
-/* What becomes of a product: out[column * stride + row] = value * factor, added to what stands there if `add`;
- * with `swiglu` groups come in pairs and out gets silu(gate) * up. */
+/* What becomes of a product and its bias: out[column * stride + row] = value * factor, added to what stands there if
+ * `add`; with `swiglu` groups come in pairs and out gets silu(gate) * up. */
 typedef struct {
     float *out;
     int64_t stride;

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kernels.cpu.build import BuildError, built_library
 
-ABI: Final = 3
+ABI: Final = 4
 GROUP: Final = 8  # rows of a packed matrix that stand beside each other
 PAGE: Final = 64  # tokens in a page of keys and values
 
@@ -39,6 +39,7 @@ class Matrix(ctypes.Structure):
         ("columns", c_int64),
         ("format", c_int32),
         ("reserved", c_int32),
+        ("bias", c_void_p),
     ]
 
 
@@ -162,9 +163,11 @@ def pack(
     library().qc_pack(format_id, rows, columns, source.ctypes.data, target.ctypes.data, 0, rows, spread)
 
 
-def matrix(format_id: int, rows: int, columns: int, data: NDArray[np.uint8]) -> Matrix:
-    """A packed matrix; the caller keeps `data`."""
-    return Matrix(data.ctypes.data, rows, columns, format_id, 0)
+def matrix(
+    format_id: int, rows: int, columns: int, data: NDArray[np.uint8], bias: NDArray[np.float32] | None = None
+) -> Matrix:
+    """A packed matrix; the caller keeps `data` and `bias`, which fills whole groups."""
+    return Matrix(data.ctypes.data, rows, columns, format_id, 0, None if bias is None else bias.ctypes.data)
 
 
 def unpack_row(packed: Matrix, row: int) -> NDArray[np.float32]:

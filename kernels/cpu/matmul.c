@@ -71,6 +71,10 @@ ALWAYS void dot(int32_t format, const uint8_t *w, const inputs *in, int64_t firs
     }
 }
 
+ALWAYS f8 with_bias(const qc_matrix *matrix, int64_t group, f8 product) {
+    return matrix->bias ? f8_add(product, f8_load(matrix->bias + group * 8)) : product;
+}
+
 ALWAYS void finish(const outputs *out, int64_t column, int64_t row, f8 value) {
     float *place = out->out + column * out->stride + row;
     value = f8_mul(value, f8_set(out->factor));
@@ -85,11 +89,14 @@ ALWAYS void multiply_tile(const qc_matrix *matrix, int64_t first, int64_t last, 
         for (int c = 0; c < n; c++) acc[c] = up[c] = f8_zero();
         dot(matrix->format, matrix->data + group * bytes, in, column, blocks, matrix->columns, n, acc);
         if (!out->swiglu) {
-            for (int c = 0; c < n; c++) finish(out, column + c, group * 8, acc[c]);
+            for (int c = 0; c < n; c++) finish(out, column + c, group * 8, with_bias(matrix, group, acc[c]));
             continue;
         }
         dot(matrix->format, matrix->data + (group + 1) * bytes, in, column, blocks, matrix->columns, n, up);
-        for (int c = 0; c < n; c++) finish(out, column + c, group * 4, f8_mul(f8_silu(acc[c]), up[c]));
+        for (int c = 0; c < n; c++) {
+            f8 gate = f8_silu(with_bias(matrix, group, acc[c]));
+            finish(out, column + c, group * 4, f8_mul(gate, with_bias(matrix, group + 1, up[c])));
+        }
     }
 }
 

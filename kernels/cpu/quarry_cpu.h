@@ -18,7 +18,7 @@
 #define QC_API __attribute__((visibility("default")))
 #endif
 
-#define QC_ABI 3
+#define QC_ABI 4
 #define QC_GROUP 8       /* rows packed beside each other */
 #define QC_PAGE 64       /* tokens in a page of keys and values */
 #define QC_SEGMENT 512   /* tokens whose attention is summed before segments are combined */
@@ -35,6 +35,7 @@ typedef struct {
     int64_t rows, columns;
     int32_t format;
     int32_t reserved;
+    const float *bias; /* [rows, up to eight], added to each product; NULL: none */
 } qc_matrix;
 
 typedef struct {

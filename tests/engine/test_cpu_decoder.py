@@ -21,11 +21,13 @@ LONG = 1300  # tokens: more than two segments, so that threads share one token's
 
 
 @pytest.fixture(
-    scope="module", params=["attention", "hybrid", "hybrid with groups", "hybrid with experts", "experts alone"]
+    scope="module",
+    params=["attention", "biases", "hybrid", "hybrid with groups", "hybrid with experts", "experts alone"],
 )
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds: dict[str, dict[str, Any]] = {
         "attention": {"family": "granite", "keys": GRANITE},
+        "biases": {"family": "llama", "bias": True},
         "hybrid": HYBRID | {"mamba": TinyMamba()},
         "hybrid with experts": HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts()},
         "experts alone": {"family": "granitemoe", "keys": GRANITE, "experts": TinyExperts(shared=0)},

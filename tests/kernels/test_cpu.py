@@ -82,6 +82,17 @@ def test_a_product_is_that_of_the_values(type_id: int, contexts: list[native.Con
     assert np.abs(difference).max() < 0.02 * np.abs(ordinary).max() * np.linalg.norm(values, axis=1).max()
 
 
+def test_a_bias_is_added_to_each_product(contexts: list[native.Context]):
+    """Rows beyond the last whole group have theirs too."""
+    matrix, data = packed(2, stored_rows(2, 21))
+    inputs = np.random.default_rng(3).standard_normal((5, WIDTHS[2])).astype(np.float32)
+    bias = np.random.default_rng(4).standard_normal(24).astype(np.float32)
+    without = contexts[1].linear(matrix, inputs)
+    np.testing.assert_array_equal(
+        contexts[1].linear(native.matrix(2, 21, WIDTHS[2], data, bias), inputs), without + bias[:21]
+    )
+
+
 @pytest.mark.parametrize("type_id", [type_id for type_id in WIDTHS if FORMATS[type_id].values > 1])
 def test_the_largest_numbers_do_not_overflow(type_id: int, contexts: list[native.Context]):
     """Every bit of the weights set, and every activation the largest one."""

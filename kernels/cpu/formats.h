@@ -31,6 +31,7 @@ typedef struct {
 } column256;
 
 int64_t format_columns(int32_t format); /* columns of a block; 0: unknown */
+int64_t stored_bytes(int32_t format);   /* of a block of one row, as a file has it */
 int64_t block_bytes(int32_t format);    /* of a packed block, eight rows */
 
 void quantise32(const float *x, int64_t count, column32 *out);

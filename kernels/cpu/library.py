@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kernels.cpu.build import BuildError, built_library
 
-ABI: Final = 4
+ABI: Final = 5
 GROUP: Final = 8  # rows of a packed matrix that stand beside each other
 PAGE: Final = 64  # tokens in a page of keys and values
 
@@ -132,6 +132,7 @@ def load(path: Path) -> ctypes.CDLL:
         "qc_packed_bytes": (c_int64, [c_int32, c_int64, c_int64]),
         "qc_pack": (None, [c_int32, c_int64, c_int64, c_void_p, c_void_p, c_int64, c_int64, c_int32]),
         "qc_unpack_row": (None, [POINTER(Matrix), c_int64, c_void_p]),
+        "qc_quantize": (c_int64, [c_int32, c_int64, c_void_p, c_void_p]),
         "qc_page_bytes": (c_int64, [POINTER(Model)]),
         "qc_open": (c_void_p, [POINTER(Model), c_int32, c_int32]),
         "qc_close": (None, [c_void_p]),
@@ -174,6 +175,16 @@ def unpack_row(packed: Matrix, row: int) -> NDArray[np.float32]:
     out = np.empty(packed.columns, np.float32)
     library().qc_unpack_row(ctypes.byref(packed), row, out.ctypes.data)
     return out
+
+
+def quantize(format_id: int, values: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
+    """Round contiguous numbers to the stored blocks of Q8_0, Q5_0, Q4_K or Q6_K, which fill `out`.
+
+    The numbers are finite and none is beyond a half's range. Raises ValueError where that is no whole number of blocks.
+    """
+    written = library().qc_quantize(format_id, values.size, values.ctypes.data, out.ctypes.data)
+    if not written or written != out.size:
+        raise ValueError(f"{values.size} numbers are not {out.size} bytes of format {format_id}")
 
 
 class Context:

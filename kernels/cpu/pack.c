@@ -26,7 +26,7 @@ int64_t format_columns(int32_t format) {
     }
 }
 
-static int64_t stored_bytes(int32_t format) { /* of one block of one row */
+int64_t stored_bytes(int32_t format) {
     switch (format) {
     case QC_F32: return 4;
     case QC_F16: case QC_BF16: return 2;

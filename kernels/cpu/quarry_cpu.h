@@ -18,7 +18,7 @@
 #define QC_API __attribute__((visibility("default")))
 #endif
 
-#define QC_ABI 4
+#define QC_ABI 5
 #define QC_GROUP 8       /* rows packed beside each other */
 #define QC_PAGE 64       /* tokens in a page of keys and values */
 #define QC_SEGMENT 512   /* tokens whose attention is summed before segments are combined */
@@ -93,6 +93,9 @@ QC_API int64_t qc_packed_bytes(int32_t format, int64_t rows, int64_t columns); /
 QC_API void qc_pack(int32_t format, int64_t rows, int64_t columns, const uint8_t *source, uint8_t *target, int64_t first,
                     int64_t last, int32_t spread);
 QC_API void qc_unpack_row(const qc_matrix *matrix, int64_t row, float *out);
+/* `count` numbers, all finite and none beyond a half's range, to stored blocks of Q8_0, Q5_0, Q4_K or Q6_K: how many
+ * bytes. 0: another format, or not whole blocks. */
+QC_API int64_t qc_quantize(int32_t format, int64_t count, const float *values, uint8_t *out);
 QC_API int64_t qc_page_bytes(const qc_model *model);
 QC_API qc_context *qc_open(const qc_model *model, int32_t max_columns, int32_t threads); /* NULL: no memory */
 QC_API void qc_close(qc_context *context);

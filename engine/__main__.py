@@ -40,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--queue", type=_from(0, 10_000), default=64, metavar="N", help="more that wait (default 64)")
     serve.add_argument("--context", type=_from(16, 1 << 24), metavar="N", help="tokens of prompt and answer together")
     serve.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
+    size = _from(0, 1 << 24)
+    serve.add_argument("--prefix-memory", type=size, default=512, metavar="MIB", help="for read prompts (default 512)")
+    serve.add_argument("--prefix-dir", type=Path, metavar="DIR", help="keep read prompts on disk too, in this folder")
+    serve.add_argument("--prefix-disk", type=size, default=2048, metavar="MIB", help="so much there (default 2048)")
     serve.add_argument("--with-owner", action="store_true", help="end as soon as standard input is closed")
     bench = commands.add_parser("bench", help="measure tokens a second, in the terms of llama-bench")
     bench.set_defaults(run=_bench, with_owner=False)
@@ -78,8 +82,11 @@ def _serve(options: argparse.Namespace) -> int:
     # Threads that wait must sleep, not spin: on a busy desktop spinning ones take the time from those that work.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # these take a moment to import: not for --help, and only once the owner is watched
+    from engine.cpu.decoder import CpuDecoder
     from engine.errors import ModelFileError
     from engine.loader import load_model
+    from engine.prefix_files import PrefixFiles
+    from engine.prefix_store import PrefixStore
     from engine.scheduler import Scheduler
     from engine.server import make_app, serve
 
@@ -98,9 +105,16 @@ def _serve(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{model.info.id} answers at http://{host}:{port}/v1 with the token {token}\n")
     scheduler = Scheduler(options.parallel, options.queue, model.decoder.step)
     threading.Thread(target=scheduler.run, name="generate", daemon=True).start()
-    app = make_app(model, scheduler, token, _allowed_hosts(options.host, port))
+    files = prefixes = None
+    if isinstance(model.decoder, CpuDecoder):  # torch's numbers depend on how a text is cut
+        if options.prefix_dir and options.prefix_disk:
+            files = PrefixFiles(options.prefix_dir, options.prefix_disk << 20)
+        prefixes = PrefixStore(model.decoder, model.info.file_sha256, options.prefix_memory << 20, files)
+    app = make_app(model, scheduler, token, _allowed_hosts(options.host, port), prefixes)
     serve(app, listener, on_ready=lambda: _announce({"port": port, "pid": os.getpid()}))
     scheduler.stop()
+    if files is not None:
+        files.close()
     return 0
 
 

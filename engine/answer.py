@@ -140,12 +140,14 @@ class Answer:
 
     def _usage(self) -> dict[str, Any]:
         """OpenAI's counts, a prompt counted once however many answers it has, and our timings (seconds) beside."""
-        prompt = sum(self._usages[index].prompt_tokens for index in range(0, len(self._choices), self._per_prompt))
+        firsts = [self._usages[index] for index in range(0, len(self._choices), self._per_prompt)]
+        prompt = sum(usage.prompt_tokens for usage in firsts)
         completion = sum(usage.completion_tokens for usage in self._usages.values())
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": sum(usage.cached_tokens for usage in firsts)},
             "timings": {
                 "prompt_seconds": max(usage.prompt_seconds for usage in self._usages.values()),
                 "completion_seconds": max(usage.completion_seconds for usage in self._usages.values()),

@@ -3,12 +3,17 @@
 What a user writes must never become a control token. The template's text and the messages' text are told apart by
 a mark: each control token's text inside a message gets one character, used nowhere else, behind its first letter;
 after the template has run and the real control tokens have been found, the marks are taken out again.
+
+Where the parts of messages end in the prompt is found in the same way: two more such characters show it in a second
+rendering, which is looked at and not read by the model.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +21,7 @@ import jinja2
 
 from engine.errors import ModelFileError, damaged
 from engine.protocol import Message
+from engine.reading import Prompt
 from engine.sandbox import SandboxedTemplate, TemplateError
 from engine.tokenizer import TextTokenizer
 from engine.tools import OPENING
@@ -53,25 +59,51 @@ class ChatTemplate:
         *,
         tools: Sequence[Mapping[str, Any]] = (),
         documents: Sequence[Mapping[str, str]] = (),
-    ) -> list[int]:
-        """The prompt's token ids; `tools` as OpenAI's API defines them. Raises TemplateError."""
+    ) -> Prompt:
+        """The prompt; `tools` as OpenAI's API defines them. Raises TemplateError.
+
+        Its borders: where a content part ends, and before the last token that leads to an assistant's content, which is
+        where a prompt for that answer ended less the token that is read when the answer begins.
+        """
         given = {
-            "messages": [_template_message(message) for message in messages],
+            "messages": [_template_message(message, message.text) for message in messages],
             "tools": list(tools) or None,
             "documents": list(documents) or None,
         }
-        mark = _unused_mark(_texts(given))
-        marked = {name: self._marked(value, mark) for name, value in given.items()}
-        ids = self._tokenizer.encode_marked(
-            self._render(marked), control=True, clean=lambda piece: piece.replace(mark, "")
+        marks = _unused_marks(_texts(given))
+        text = self._render(self._marked(given, marks.control))
+        places = self._borders(text, messages, given, marks)
+        ids, before = self._tokenizer.encode_marked(
+            text, control=True, mark=marks.control, places=[place for place, _ in places]
         )
+        borders = {count - leads for count, (_, leads) in zip(before, places, strict=True)}
         vocabulary = self._tokenizer.vocabulary
         if vocabulary.add_bos and vocabulary.bos is not None and ids[:1] != [vocabulary.bos]:
             ids.insert(0, vocabulary.bos)
-        return ids
+            borders = {border + 1 for border in borders}
+        return Prompt(ids, tuple(sorted(border for border in borders if 0 < border < len(ids))))
+
+    def _borders(
+        self, text: str, messages: Sequence[Message], given: Mapping[str, Any], marks: _Marks
+    ) -> list[tuple[int, bool]]:
+        """Where content parts end in the rendered `text`, and (True) where an assistant's content begins.
+
+        Not every template lets a character pass unseen, some trim. What does not come out as the same text shows
+        nothing: then there are no borders.
+        """
+        for trimmed in (False, True):
+            shown = [_template_message(message, marks.show(message, trimmed=trimmed)) for message in messages]
+            try:
+                rendered = self._render(self._marked({**given, "messages": shown}, marks.control))
+            except TemplateError:
+                continue
+            places, bare = marks.places(rendered)
+            if bare == text:
+                return places
+        return []
 
     def _marked(self, value: Any, mark: str) -> Any:
-        """The same JSON value, its texts marked."""
+        """The same JSON value, the control tokens in its texts marked."""
         match value:
             case str():
                 return self._mark(value, mark)
@@ -101,9 +133,40 @@ class ChatTemplate:
         )
 
 
-def _template_message(message: Message) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Characters that no text has: in control tokens, where an answer begins, and where a content part ends."""
+
+    control: str
+    begin: str
+    end: str
+
+    def show(self, message: Message, *, trimmed: bool) -> str:
+        """The message's text with its borders; trimmed: within the white space around it, which a template may cut."""
+        text, at = message.text, 0
+        first, last = (len(text) - len(text.lstrip()), len(text.rstrip())) if trimmed else (0, len(text))
+        places = [(first, self.begin)] if message.role == "assistant" and first < last else []
+        for part in message.parts:
+            if part and first < last:
+                places.append((min(max(at + len(part), first), last), self.end))
+            at += len(part) + 1
+        for place, mark in reversed(places):
+            text = text[:place] + mark + text[place:]
+        return text
+
+    def places(self, text: str) -> tuple[list[tuple[int, bool]], str]:
+        """Each border's position and whether an answer begins there, and the text without the marks."""
+        pieces = re.split(f"([{self.begin}{self.end}])", text)
+        places, at = [], 0
+        for bare, mark in zip(pieces[::2], pieces[1::2], strict=False):  # the last piece has no mark behind it
+            at += len(bare)
+            places.append((at, mark == self.begin))
+        return places, "".join(pieces[::2])
+
+
+def _template_message(message: Message, text: str) -> dict[str, Any]:
     """A message as templates know it; what it has not is left out, because they ask whether it is there."""
-    shown: dict[str, Any] = {"role": message.role, "content": message.text}
+    shown: dict[str, Any] = {"role": message.role, "content": text}
     if message.tool_calls:
         shown["tool_calls"] = [
             {
@@ -132,9 +195,9 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(inner)
 
 
-def _unused_mark(texts: Iterable[str]) -> str:
+def _unused_marks(texts: Iterable[str]) -> _Marks:
     used = set[str]().union(*(set(text).intersection(_MARKS) for text in texts))
-    for mark in _MARKS:
-        if mark not in used:
-            return mark
-    raise TemplateError("The messages use every noncharacter of Unicode; remove some.")
+    unused = [mark for mark in _MARKS if mark not in used]
+    if len(unused) < 3:
+        raise TemplateError("The messages use the noncharacters of Unicode; remove some.")
+    return _Marks(*unused[:3])

@@ -219,6 +219,7 @@ def _usage(given: Mapping[str, Any], pieces: int, prompt_seconds: float, complet
         completion_tokens=_count(given.get("completion_tokens")) or pieces,
         prompt_seconds=_seconds(timings.get("prompt_seconds"), prompt_seconds),
         completion_seconds=_seconds(timings.get("completion_seconds"), completion_seconds),
+        cached_tokens=_count(_object(given.get("prompt_tokens_details")).get("cached_tokens")),
     )
 
 

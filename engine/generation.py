@@ -1,24 +1,22 @@
-"""One answer: its prompt is read in chunks, then it makes a token a step, and reports text as it comes."""
+"""One answer: its prompt is read (engine.prefill), then it makes a token a step, and reports text as it comes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.decoding import Decoding
 from engine.loader import LoadedModel
+from engine.prefill import Prefill
+from engine.prefix_store import PrefixStore
 from engine.protocol import Delta, Finished, FinishReason, Sampling, Usage
-from engine.reading import Reading, State
+from engine.reading import Prompt, Reading
 from engine.sampling import Sampler
 from engine.structure import Structure
-
-# Tokens of a prompt read in one step. The borders depend on the prompt alone, so that equal prompts give equal bits;
-# a cancellation waits for one chunk at most.
-PREFILL_CHUNK: Final = 128
 
 Event = Delta | Finished | Exception
 
@@ -32,7 +30,7 @@ class Generation:
     def __init__(
         self,
         model: LoadedModel,
-        prompt: Sequence[int],
+        prompt: Prompt,
         max_tokens: int,
         sampling: Sampling,
         seed: int,
@@ -40,21 +38,23 @@ class Generation:
         *,
         structure: Structure | None = None,
         top_logprobs: int | None = None,
+        prefixes: PrefixStore | None = None,
     ) -> None:
-        self._model = model
         self._prompt = prompt
-        self._max_tokens = min(max_tokens, model.info.context - len(prompt))
         self._emit = emit
+        self._end_ids = model.tokenizer.vocabulary.end_ids
+        max_tokens = min(max_tokens, model.info.context - len(prompt.tokens))
+        # the last token is never read, but a prompt whose answer is empty still needs its own place
+        self._prefill = Prefill(model.decoder, prompt, len(prompt.tokens) + max_tokens, prefixes)
         self._decoding = Decoding(
             model.tokenizer,
-            Sampler(sampling, seed, prompt),
-            self._max_tokens,
+            Sampler(sampling, seed, prompt.tokens),
+            max_tokens,
             emit,
             stop=sampling.stop,
             structure=structure,
             top_logprobs=top_logprobs,
         )
-        self._state: State | None = None
         self._started = self._read = 0.0  # time.perf_counter() at the first step and at the prompt's end
         self._cancelled = False
 
@@ -65,19 +65,17 @@ class Generation:
     def cancel(self) -> None:
         self._cancelled = True
 
-    def want(self) -> Reading[Any]:
-        """One chunk of the prompt, or the token it made last."""
-        if self._state is None:
-            self._started = time.perf_counter()
-            # the last token is never read, but a prompt whose answer is empty still needs its own place
-            self._state = self._model.decoder.new_state(len(self._prompt) + self._max_tokens)
-        if (at := self._state.length) < len(self._prompt):
-            chunk = self._prompt[at : at + PREFILL_CHUNK]
-            return Reading(self._state, chunk, int(at + len(chunk) == len(self._prompt)))
-        return Reading(self._state, self._decoding.tokens[-1:])
+    def want(self) -> Reading[Any] | None:
+        """One chunk of the prompt, or the token it made last; None while another reads a prompt that begins alike."""
+        self._started = self._started or time.perf_counter()
+        if self._decoding.tokens:
+            return Reading(self._prefill.state, self._decoding.tokens[-1:])
+        return self._prefill.want()
 
     def take(self, logits: NDArray[np.float32]) -> bool:
         """Choose a token where the prompt has been read; True when the answer is complete."""
+        if not self._decoding.tokens:
+            self._prefill.keep()
         if not len(logits):
             return False
         reason = self._decoding.take(logits[0])
@@ -89,10 +87,18 @@ class Generation:
         self._emit(error)
 
     def close(self) -> None:
-        self._state = None
+        self._prefill.close()
 
     def _finish(self, reason: FinishReason) -> bool:
-        now = time.perf_counter()
-        usage = Usage(len(self._prompt), len(self._decoding.tokens), self._read - self._started, now - self._read)
+        now, tokens = time.perf_counter(), self._decoding.tokens
+        if tokens[-1] in self._end_ids:
+            self._prefill.keep_answer(tokens[:-1])
+        usage = Usage(
+            len(self._prompt.tokens),
+            len(tokens),
+            self._read - self._started,
+            now - self._read,
+            self._prefill.cached,
+        )
         self._emit(Finished(reason, usage))
         return True

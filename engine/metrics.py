@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from engine.prefix_store import PrefixCounts
 from engine.protocol import Finished
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -61,6 +62,7 @@ class Metrics:
         """An answer was complete `seconds` after its request."""
         self._answers[finished.reason] += 1
         self._tokens["prompt"] += finished.usage.prompt_tokens
+        self._tokens["cached"] += finished.usage.cached_tokens
         self._tokens["generated"] += finished.usage.completion_tokens
         self._seconds["prompt"] += finished.usage.prompt_seconds
         self._seconds["generation"] += finished.usage.completion_seconds
@@ -70,13 +72,14 @@ class Metrics:
         """An answer ended before its end: `why` is cancelled or failed."""
         self._answers[why] += 1
 
-    def text(self, running: int, waiting: int) -> str:
+    def text(self, running: int, waiting: int, kept: PrefixCounts | None) -> str:
         lines = [
             *_family("http_requests_total", "counter", "Requests answered, by path and status."),
             *(f'quarry_http_requests_total{{path="{path}",status="{status}"}} {count}'
               for (path, status), count in sorted(self._requests.items())),
             *_labelled("answers_total", "Answers ended, by reason.", "reason", self._answers),
-            *_labelled("tokens_total", "Tokens read (prompt) and made (generated).", "kind", self._tokens),
+            *_labelled("tokens_total", "Tokens of prompts, those of them not read again, and made.", "kind",
+                       self._tokens),
             *_labelled("model_seconds_total", "Seconds from first step to prompt read, and from there to the end.",
                        "phase", self._seconds),
             *_family("first_token_seconds", "histogram", "From the request to the first text of an answer."),
@@ -87,15 +90,29 @@ class Metrics:
             f"quarry_answers_running {running}",
             *_family("answers_waiting", "gauge", "Answers waiting for their turn."),
             f"quarry_answers_waiting {waiting}",
+            *(_kept(kept) if kept is not None else ()),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
+
+
+def _kept(kept: PrefixCounts) -> Iterator[str]:
+    """What engine.prefix_store has."""
+    files = kept.files
+    lookups = {"hit": kept.hits, "miss": kept.misses}
+    yield from _labelled("prefix_lookups_total", "Prompts that began as a kept one, or not.", "result", lookups)
+    entries = {"memory": kept.entries, "disk": files.files}
+    yield from _labelled("prefix_entries", "States kept now.", "place", entries, "gauge")
+    sizes = {"memory": kept.memory_bytes, "disk": files.bytes}
+    yield from _labelled("prefix_bytes", "Their size, what several share once.", "place", sizes, "gauge")
+    lost = {"damaged": files.damaged, "skipped": files.skipped}
+    yield from _labelled("prefix_files_lost_total", "Files found damaged, or not written in time.", "reason", lost)
 
 
 def _family(name: str, kind: str, meaning: str) -> tuple[str, str]:
     return f"# HELP quarry_{name} {meaning}", f"# TYPE quarry_{name} {kind}"
 
 
-def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float]) -> Iterator[str]:
-    yield from _family(name, "counter", meaning)
+def _labelled(name: str, meaning: str, label: str, values: Mapping[str, float], kind: str = "counter") -> Iterator[str]:
+    yield from _family(name, kind, meaning)
     for value, count in sorted(values.items()):
-        yield f'quarry_{name}{{{label}="{value}"}} {count:g}'
+        yield f'quarry_{name}{{{label}="{value}"}} {count:.15g}'

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.fields import RequestError
 from engine.loader import LoadedModel
+from engine.reading import Prompt
 from engine.request import AnswerOptions, ChatCompletion, TextCompletion
 from engine.sandbox import TemplateError
 
@@ -20,7 +21,7 @@ def check_options(model: LoadedModel, options: AnswerOptions) -> None:
     _check_tokens(model, [token for token, _ in options.sampling.logit_bias], "logit_bias")
 
 
-def chat_prompt(model: LoadedModel, completion: ChatCompletion) -> list[int]:
+def chat_prompt(model: LoadedModel, completion: ChatCompletion) -> Prompt:
     """The conversation as the model's template writes it. Raises RequestError (400)."""
     template = model.template
     if completion.tool_use is not None and not template.takes_tools:
@@ -37,7 +38,7 @@ def chat_prompt(model: LoadedModel, completion: ChatCompletion) -> list[int]:
     return _fitting(model, prompt, "messages")
 
 
-def text_prompts(model: LoadedModel, completion: TextCompletion) -> list[list[int]]:
+def text_prompts(model: LoadedModel, completion: TextCompletion) -> list[Prompt]:
     """Each prompt as it stands, control tokens included: it is all the client's. Raises RequestError (400)."""
     vocabulary = model.tokenizer.vocabulary
     prompts = []
@@ -49,7 +50,7 @@ def text_prompts(model: LoadedModel, completion: TextCompletion) -> list[list[in
         else:
             tokens = list(prompt)
             _check_tokens(model, tokens, "prompt")
-        prompts.append(_fitting(model, tokens, "prompt"))
+        prompts.append(_fitting(model, Prompt(tokens), "prompt"))
     return prompts
 
 
@@ -59,13 +60,13 @@ def _check_tokens(model: LoadedModel, tokens: Sequence[int], field: str) -> None
         raise RequestError(400, f"{field} names a token that is not from 0 to {count - 1}.", field=field)
 
 
-def _fitting(model: LoadedModel, prompt: list[int], field: str) -> list[int]:
-    context = model.info.context
-    if not prompt:
+def _fitting(model: LoadedModel, prompt: Prompt, field: str) -> Prompt:
+    context, length = model.info.context, len(prompt.tokens)
+    if not length:
         raise RequestError(400, f"{field} is empty: there is nothing to go on with.", field=field)
-    if len(prompt) >= context:
+    if length >= context:
         message = (
-            f"The prompt takes {len(prompt)} tokens and the context holds {context}, answer included; "
+            f"The prompt takes {length} tokens and the context holds {context}, answer included; "
             "shorten the text or start the engine with a larger context."
         )
         raise RequestError(400, message, field=field, code="context_length_exceeded")

@@ -72,12 +72,16 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request and the seconds they took, measured in the engine."""
+    """Tokens of one request and the seconds they took, measured in the engine.
+
+    `cached_tokens` of the prompt were not read, because an earlier one began alike.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     prompt_seconds: float = 0.0
     completion_seconds: float = 0.0
+    cached_tokens: int = 0
 
     @property
     def tokens_per_second(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,17 @@ from engine.config import ModelConfig
 # Tokens that all sequences of one step may read together. A longer prompt is read in several steps, between which the
 # others go on.
 STEP_TOKENS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an answer goes on from.
+
+    `borders` say after how many tokens, ascending, a part of it ends: another prompt may begin alike up to there.
+    """
+
+    tokens: list[int]
+    borders: tuple[int, ...] = ()
 
 
 class State(Protocol):
@@ -38,6 +49,17 @@ class Reading(Generic[S]):
     last: int = 1
 
 
+class KeepableState(State, Protocol):
+    """A state that may begin other sequences: its numbers do not depend on how its text was cut into steps."""
+
+    def fork(self, capacity: int | None = None) -> Self:
+        """A second sequence with the same past, of at most `capacity` tokens; as many as this one unless said."""
+
+    @property
+    def parts(self) -> Sequence[NDArray[Any]]:
+        """The memory behind it, contiguous. What forks share is the same array, or a piece of one, in both."""
+
+
 class Decoder(Protocol[S]):
     """A model that can read."""
 
@@ -53,3 +75,17 @@ class Decoder(Protocol[S]):
 
     def step(self, readings: Sequence[Reading[S]]) -> list[NDArray[np.float32]]:
         """Let each sequence read its tokens; the logits of its last ones, (last, vocabulary)."""
+
+
+class KeepingDecoder(Decoder[S], Protocol[S]):
+    """A decoder of keepable states."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Of all but the model's file that decides what is in a state's parts."""
+
+    def state_bytes(self, length: int) -> int:
+        """How large the parts of a state of `length` tokens are together."""
+
+    def restore(self, length: int, memory: NDArray[np.uint8]) -> S:
+        """The state of `length` tokens whose parts, one after the other, are `memory`; it is used, not copied."""

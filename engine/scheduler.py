@@ -33,8 +33,11 @@ class Job(Protocol):
     @property
     def cancelled(self) -> bool: ...
 
-    def want(self) -> Reading[Any]:
-        """What it reads next, of STEP_TOKENS at most; asked again if it had to wait."""
+    def want(self) -> Reading[Any] | None:
+        """What it reads next, of STEP_TOKENS at most; asked again if it had to wait.
+
+        None: another running job reads what it needs, and it sits this step out. Of those that run, one always reads.
+        """
 
     def take(self, logits: NDArray[Any]) -> bool:
         """What the step gave for it; True when there is no more to do."""
@@ -101,10 +104,12 @@ class Scheduler:
             for job in jobs:
                 with self._ending_where_it_breaks(job):
                     reading = job.want()
-                    if len(reading.tokens) <= room:
+                    if reading is not None and len(reading.tokens) <= room:
                         readings[job] = reading
                         room -= len(reading.tokens)
             self._served = set(readings)
+            if not readings:  # all that had something to read broke
+                continue
             with self._ending_where_it_breaks(*readings):
                 for job, logits in zip(readings, self._step(list(readings.values())), strict=True):
                     with self._ending_where_it_breaks(job):

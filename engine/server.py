@@ -26,7 +26,9 @@ from engine.generation import Generation
 from engine.guard import Guard, error_body
 from engine.loader import LoadedModel
 from engine.metrics import CONTENT_TYPE, Metrics
+from engine.prefix_store import PrefixStore
 from engine.prompts import chat_prompt, check_options, text_prompts
+from engine.reading import Prompt
 from engine.request import AnswerOptions, ChatCompletion, parse_chat_completion, parse_text_completion
 from engine.scheduler import Scheduler
 from engine.structure import Structure, StructureError, Structures
@@ -40,10 +42,11 @@ _SEEDS: Final = 1 << 63
 class Api:
     """The routes. The model is read-only and another thread runs the scheduler; the rest is this event loop's."""
 
-    def __init__(self, model: LoadedModel, scheduler: Scheduler) -> None:
+    def __init__(self, model: LoadedModel, scheduler: Scheduler, prefixes: PrefixStore | None) -> None:
         self.metrics = Metrics()
         self._model = model
         self._scheduler = scheduler
+        self._prefixes = prefixes
         self._structures = Structures(model.tokenizer)
         self._created = int(time.time())
         self._preparing = 0  # answers whose prompts are being read, not yet queued
@@ -53,7 +56,8 @@ class Api:
         return JSONResponse({"status": "ok", "running": running, "waiting": waiting})
 
     async def metrics_page(self, _request: Request) -> Response:
-        return Response(self.metrics.text(*self._scheduler.load), headers={"Content-Type": CONTENT_TYPE})
+        kept = self._prefixes.counts if self._prefixes is not None else None
+        return Response(self.metrics.text(*self._scheduler.load, kept), headers={"Content-Type": CONTENT_TYPE})
 
     async def models(self, _request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._model_entry()]})
@@ -104,7 +108,7 @@ class Api:
         finally:
             self._preparing -= count
 
-    def _prepare_chat(self, completion: ChatCompletion) -> tuple[list[int], Structure | None]:
+    def _prepare_chat(self, completion: ChatCompletion) -> tuple[Prompt, Structure | None]:
         prompt = chat_prompt(self._model, completion)
         grammar = answer_grammar(completion.tool_use, completion.answer_rule)
         if grammar is None:
@@ -118,7 +122,7 @@ class Api:
     def _start(
         self,
         options: AnswerOptions,
-        prompts: Sequence[list[int]],
+        prompts: Sequence[Prompt],
         choices: Sequence[Choice],
         structure: Structure | None,
     ) -> Answer:
@@ -135,6 +139,7 @@ class Api:
                 emit,
                 structure=structure.fork() if structure is not None else None,
                 top_logprobs=options.top_logprobs,
+                prefixes=self._prefixes,
             )
 
         answer = Answer(
@@ -201,9 +206,15 @@ class _Counted:
         await self._app(scope, receive, counting if scope["type"] == "http" else send)
 
 
-def make_app(model: LoadedModel, scheduler: Scheduler, token: str, hosts: Collection[str] | None) -> ASGIApp:
+def make_app(
+    model: LoadedModel,
+    scheduler: Scheduler,
+    token: str,
+    hosts: Collection[str] | None,
+    prefixes: PrefixStore | None = None,
+) -> ASGIApp:
     """The guarded application. `hosts` are the Host headers it answers to, port included; None for any."""
-    api = Api(model, scheduler)
+    api = Api(model, scheduler, prefixes)
     routes = [
         Route("/health", api.health),
         Route("/metrics", api.metrics_page),

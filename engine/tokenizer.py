@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -140,17 +141,34 @@ class TextTokenizer:
 
     def encode(self, text: str, *, control: bool) -> list[int]:
         """Token ids of `text`. With control=False the text of a control token is ordinary text."""
-        return self.encode_marked(text, control=control, clean=lambda piece: piece)
+        return self.encode_marked(text, control=control)[0]
 
-    def encode_marked(self, text: str, *, control: bool, clean: Callable[[str], str]) -> list[int]:
-        """As encode; `clean` is applied to each piece of ordinary text after control tokens were found."""
+    def encode_marked(
+        self, text: str, *, control: bool, mark: str = "", places: Sequence[int] = ()
+    ) -> tuple[list[int], list[int]]:
+        """As encode; the character `mark` is taken out of ordinary text after control tokens were found.
+
+        Also tells how many tokens lie before each of `places`, ascending positions in `text`. A token that a place
+        cuts does not.
+        """
         ids: list[int] = []
+        before: list[int] = []
+        start = 0
         for piece in self._split_all(text) if control else self._split_user_defined(text):
+            end = start + len(piece)
+            inside = places[len(before) : bisect_left(places, end)]
             if piece in self._ids and (control or piece not in self.control_texts):
+                before += [len(ids)] * len(inside)
                 ids.append(self._ids[piece])
-            elif piece := clean(piece):
-                ids.extend(self._bpe.encode(piece).ids)
-        return ids
+            else:
+                encoding = self._bpe.encode(piece.replace(mark, ""))
+                ends = [last for _, last in encoding.offsets] if inside else []
+                for place in inside:
+                    cleaned = len(piece[: place - start].replace(mark, ""))
+                    before.append(len(ids) + (bisect_right(ends, cleaned) if cleaned else 0))
+                ids.extend(encoding.ids)
+            start = end
+        return ids, before + [len(ids)] * (len(places) - len(before))
 
     def piece(self, token: int) -> bytes:
         """The bytes a token stands for; nothing for a control token."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from engine.checkpoint.weights import Weights
 from engine.config import ModelConfig
 from engine.cpu.packing import PackedModel
-from engine.cpu.state import CpuState
+from engine.cpu.state import LAYOUT, CpuState
 from engine.errors import damaged
 from engine.reading import STEP_TOKENS, Reading
 from kernels.cpu import library as native
@@ -39,6 +41,22 @@ class CpuDecoder:
     def new_state(self, capacity: int) -> CpuState:
         """An empty sequence of at most `capacity` tokens."""
         return CpuState(self.config, self._page_bytes, capacity)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Of all but the model's file that decides what is in a state: the library, its settings, the layout."""
+        library = hashlib.sha256(Path(native.library()._name).read_bytes()).hexdigest()
+        return repr((library, LAYOUT, self._packed.model.kv_format, self._page_bytes)).encode()
+
+    def state_bytes(self, length: int) -> int:
+        """How large the parts of a state of `length` tokens are together."""
+        empty, pages = self.new_state(0), -(-length // native.PAGE)
+        page = self.config.layer_types.count("attention") * self._page_bytes
+        return sum(part.nbytes for part in empty.parts) + pages * page
+
+    def restore(self, length: int, memory: NDArray[np.uint8]) -> CpuState:
+        """The state of `length` tokens whose parts, one after the other, are `memory`; it is used, not copied."""
+        return CpuState.restored(self.config, self._page_bytes, length, memory)
 
     def step(self, readings: Sequence[Reading[CpuState]]) -> list[NDArray[np.float32]]:
         """Let each sequence read its tokens; the logits of its last ones, (last, vocabulary).

@@ -6,11 +6,15 @@ partly filled one and the Mamba states are copied.
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import ModelConfig
 from kernels.cpu import library as native
+
+LAYOUT: Final = 1  # of a state's parts; another number when their meaning changes, since they are kept on disk
 
 
 class CpuState:
@@ -47,12 +51,31 @@ class CpuState:
             ssm=self._ssm_table.ctypes.data,
         )
 
-    def fork(self) -> CpuState:
-        """A second sequence with the same past."""
+    @classmethod
+    def restored(cls, config: ModelConfig, page_bytes: int, length: int, memory: NDArray[np.uint8]) -> CpuState:
+        """A state of `length` tokens over the bytes of its `parts`."""
+        state = cls(config, page_bytes, length)
+        state.length = length
+        pages = state._attention_layers, page_bytes
+        conv, ssm, page = state._conv.nbytes, state._ssm.nbytes, pages[0] * pages[1]
+        state._conv = memory[:conv].view(np.float32).reshape(state._conv.shape)
+        state._ssm = memory[conv : conv + ssm].view(np.float32).reshape(state._ssm.shape)
+        state._conv_table, state._ssm_table = _addresses(state._conv), _addresses(state._ssm)
+        for first in range(conv + ssm, len(memory), page or 1):
+            state._add_page(memory[first : first + page].reshape(pages))
+        return state
+
+    @property
+    def parts(self) -> list[NDArray[Any]]:
+        """All its memory: Mamba's states, then its pages."""
+        return [self._conv, self._ssm, *self._pages[: -(-self.length // native.PAGE)]]
+
+    def fork(self, capacity: int | None = None) -> CpuState:
+        """A second sequence with the same past, of at most `capacity` tokens; as many as this one unless said."""
         twin = object.__new__(CpuState)
         twin._attention_layers, twin._page_bytes = self._attention_layers, self._page_bytes
-        twin.capacity, twin.length = self.capacity, self.length
-        twin._table = np.zeros_like(self._table)
+        twin.capacity, twin.length = self.capacity if capacity is None else capacity, self.length
+        twin._table = np.zeros((self._attention_layers, -(-twin.capacity // native.PAGE)), np.uint64)
         twin._pages = []
         full = self.length // native.PAGE
         for at, page in enumerate(self._pages):

@@ -70,6 +70,23 @@ def test_seed_repeats_and_n_counts_up_from_it(api: openai.OpenAI):
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
+def test_usage_tells_what_was_read_before(api: openai.OpenAI):
+    def cached(parts: list[str], **fields: Any) -> tuple[int, int]:
+        content = [{"type": "text", "text": part} for part in parts]
+        usage = chat(api, messages=[{"role": "user", "content": content}], **fields).usage
+        return usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens
+
+    voice, source = "A brand voice nobody else has. " * 3, "A source text. " * 20
+    length, had = cached([voice, source, "First brief."])
+    assert had == 0
+    assert cached([voice, source, "First brief."], n=3) == (length, length - 1)
+    edited, had = cached([voice, source, "An edited brief."])
+    assert edited == length + 4
+    after_source = len("An edited brief.") + len("assistant") + 6  # and control tokens and line breaks around them
+    assert edited - after_source <= had < edited - len("An edited brief.")
+    assert len(voice) - 10 < cached([voice, "Another source.", "A brief."])[1] < len(voice) + 50
+
+
 def test_stream_gives_the_same_choices(api: openai.OpenAI):
     fields: dict[str, Any] = {"n": 2, "temperature": 1, "logprobs": True, "top_logprobs": 2}
     whole = chat(api, **fields)

@@ -167,10 +167,13 @@ def test_metrics_are_prometheus_text(api_http: httpx.Client, api: openai.OpenAI)
         "requests": 'quarry_http_requests_total{path="/v1/chat/completions",status="200"}',
         "answers": 'quarry_answers_total{reason="length"}',
         "prompt": 'quarry_tokens_total{kind="prompt"}',
+        "cached": 'quarry_tokens_total{kind="cached"}',
+        "hits": 'quarry_prefix_lookups_total{result="hit"}',
         "generated": 'quarry_tokens_total{kind="generated"}',
         "first": "quarry_first_token_seconds_count",
         "seconds": 'quarry_answer_seconds_bucket{le="+Inf"}',
     }
+    chat(api)  # from now on it is kept
     before = {key: sample(api_http, name) for key, name in names.items()}
     usage = chat(api, n=2, max_tokens=5, logit_bias=ON_AND_ON).usage
     added = {key: sample(api_http, name) - before[key] for key, name in names.items()}
@@ -178,10 +181,15 @@ def test_metrics_are_prometheus_text(api_http: httpx.Client, api: openai.OpenAI)
         "requests": 1,
         "answers": 2,
         "prompt": 2 * usage.prompt_tokens,
+        "cached": 2 * (usage.prompt_tokens - 1),
+        "hits": 2,
         "generated": 10,
         "first": 1,
         "seconds": 2,
     }
+    assert sample(api_http, 'quarry_prefix_entries{place="memory"}') > 0
+    assert sample(api_http, 'quarry_prefix_bytes{place="memory"}') > 1000
+    assert sample(api_http, 'quarry_prefix_entries{place="disk"}') == 0
     api_http.get("/v1/" + "x" * 50)
     page = api_http.get("/metrics")
     assert page.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"

@@ -137,7 +137,7 @@ def test_the_tokenizer_cuts_as_its_library_and_makes_no_control_tokens_from_text
     text = "hello the\n¡ünïcode! 👋"
     assert tokenizer.decode(tokenizer.encode(text, control=False)) == text
     assert vocabulary.tokens.index("hell") in tokenizer.encode("hello", control=False)
-    ids = template.encode([Message("user", (f"a{CONTROL[2]}",))])
+    ids = template.encode([Message("user", (f"a{CONTROL[2]}",))]).tokens
     assert tokenizer.decode(ids) == f"user\na{CONTROL[2]}\nassistant\n"
     assert ids.count(2) == 1
 
@@ -270,7 +270,7 @@ def test_a_template_in_its_own_file_comes_first(tmp_path: Path):
     folder = write_tiny_folder(tmp_path / "tiny")
     (folder / "chat_template.jinja").write_text("{{ 'own' }}")
     with open_checkpoint(folder) as checkpoint:
-        ids = checkpoint.template.encode([Message("user", ("hi",))])
+        ids = checkpoint.template.encode([Message("user", ("hi",))]).tokens
         assert checkpoint.tokenizer.decode(ids) == "own"
 
 
@@ -279,4 +279,4 @@ def test_a_list_of_templates_has_a_default(tmp_path: Path):
     templates = [{"name": ["x"], "template": "no"}, 7, {"name": "default", "template": "chosen"}]
     edit("tokenizer_config.json", lambda value: value.update(chat_template=templates))(folder)
     with open_checkpoint(folder) as checkpoint:
-        assert checkpoint.tokenizer.decode(checkpoint.template.encode([Message("user", ("hi",))])) == "chosen"
+        assert checkpoint.tokenizer.decode(checkpoint.template.encode([Message("user", ("hi",))]).tokens) == "chosen"

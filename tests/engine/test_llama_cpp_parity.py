@@ -208,7 +208,7 @@ def write_as_float32(source: Path, target: Path) -> None:
 def test_log_probabilities_equal_llama_cpp_in_float32(exact: LoadedModel, exact_llama_cpp: httpx.Client):
     """The whole vocabulary after real chat prompts, one of them longer than a page."""
     for text in ("What is the capital of France?", "Summarise these posts:\n\n" + "\n\n".join(POSTS[:7])):
-        prompt = exact.template.encode([Message("user", (text,))])
+        prompt = exact.template.encode([Message("user", (text,))]).tokens
         request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": exact.decoder.config.vocabulary}
         answer = exact_llama_cpp.post("/completion", json=request).raise_for_status().json()
         theirs = np.zeros(exact.decoder.config.vocabulary)
@@ -227,7 +227,7 @@ def test_open_greedy_answers_equal_llama_cpp_in_float32(exact: LoadedModel, exac
     Each run draws some of the twenty; `--scale 4` asks them all (docs/bench/parity.md).
     """
     drawn = random.sample(QUESTIONS, min(5 * scale, len(QUESTIONS)))
-    prompts = [exact.template.encode([Message("user", (question,))]) for question in drawn]
+    prompts = [exact.template.encode([Message("user", (question,))]).tokens for question in drawn]
     far: list[str] = []
     differing = 0
     for question, prompt, oracle in zip(drawn, prompts, llama_cpp_answers(exact_llama_cpp, prompts), strict=True):
@@ -242,7 +242,7 @@ def test_open_greedy_answers_equal_llama_cpp_in_float32(exact: LoadedModel, exac
 
 def test_a_free_greedy_run_is_the_run_along_the_answer(starter: LoadedModel):
     """Token by token, as drafts are made, and in one pass, as the tests above read: the same tokens."""
-    prompt = starter.template.encode([Message("user", (QUESTIONS[0],))])
+    prompt = starter.template.encode([Message("user", (QUESTIONS[0],))]).tokens
     state = starter.decoder.new_state(len(prompt) + ANSWER_TOKENS)
     tokens: list[int] = []
     chunk = prompt
@@ -297,4 +297,4 @@ def test_chat_prompt_equals_llama_cpp(starter: LoadedModel, llama_cpp: httpx.Cli
     body = {"messages": [{"role": message.role, "content": message.text} for message in messages]}
     text = llama_cpp.post("/apply-template", json=body).raise_for_status().json()["prompt"]
     request = {"content": text, "add_special": False, "parse_special": True}
-    assert starter.template.encode(messages) == llama_cpp.post("/tokenize", json=request).json()["tokens"]
+    assert starter.template.encode(messages).tokens == llama_cpp.post("/tokenize", json=request).json()["tokens"]

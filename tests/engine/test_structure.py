@@ -189,8 +189,11 @@ def test_the_starter_model_fills_in_a_schema(starter: LoadedModel):
     events: list[Event] = []
     structure = compiled(Structures(starter.tokenizer), schema)
     writing = Generation(starter, prompt, 100, Sampling(temperature=0), 0, events.append, structure=structure)
-    while not writing.take(starter.decoder.step([writing.want()])[0]):
-        pass
+    done = False
+    while not done:
+        reading = writing.want()
+        assert reading is not None
+        done = writing.take(starter.decoder.step([reading])[0])
     assert isinstance(events[-1], Finished)
     assert events[-1].reason is FinishReason.STOP
     answer = json.loads("".join(event.text for event in events if isinstance(event, Delta)))

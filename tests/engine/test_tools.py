@@ -188,7 +188,7 @@ def rendered(tokenizer: TextTokenizer, messages: list[dict[str, Any]], **given: 
     template = ChatTemplate(TOOL_TEMPLATE, tokenizer, clock=lambda: datetime(2026, 7, 1))  # templates print local time
     assert template.takes_tools
     assert template.takes_documents
-    ids = template.encode(parse_messages(messages), **given)
+    ids = template.encode(parse_messages(messages), **given).tokens
     return b"".join(tokenizer.piece(token) or tokenizer.vocabulary.tokens[token].encode() for token in ids).decode()
 
 
@@ -228,7 +228,7 @@ def test_no_text_of_tools_or_documents_becomes_a_control_token(tokenizer: TextTo
             {"role": "tool", "tool_call_id": evil, "content": evil},
         ]
     )
-    ids = template.encode(messages, tools=[tool], documents=[{evil: evil}])
+    ids = template.encode(messages, tools=[tool], documents=[{evil: evil}]).tokens
     assert [token for token in ids if token < 3] == [1, 2, 1, 2, 1, 2, 1]  # system, assistant, user, assistant
     assert tokenizer.decode(ids).count(evil) == 9
 

@@ -1,0 +1,235 @@
+"""What was read before gives the same bits as reading it again: from memory, from disk, and beside others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.cpu.decoder import CpuDecoder
+from engine.loader import LoadedModel, load_model
+from engine.prefill import PREFILL_CHUNK, Prefill
+from engine.prefix_store import MIN_TOKENS, PrefixStore
+from engine.protocol import Message
+from engine.reading import Prompt
+from tests.engine.prefixes import MIB, files, read, tokens
+from tests.engine.tiny import GRANITE, KV_HEADS, TinyExperts, TinyMamba, write_tiny
+
+HYBRID = {"family": "granitehybrid", "keys": GRANITE, "kv_heads": [0, KV_HEADS, 0], "rope": False}
+LONGEST = 300
+
+
+@pytest.fixture(scope="module", params=["attention", "hybrid", "hybrid with experts"])
+def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CpuDecoder:
+    kinds: dict[str, dict[str, Any]] = {
+        "attention": {"family": "granite", "keys": GRANITE},
+        "hybrid": HYBRID | {"mamba": TinyMamba()},
+        "hybrid with experts": HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts()},
+    }
+    file = write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf", **kinds[request.param])
+    loaded = load_model(file, threads=1).decoder
+    assert isinstance(loaded, CpuDecoder)
+    return loaded
+
+
+def store_of(decoder: CpuDecoder, limit: int = 64 * MIB, **options: Any) -> PrefixStore:
+    return PrefixStore(decoder, "a model", limit, **options)
+
+
+def same(one: np.ndarray, other: np.ndarray) -> None:
+    np.testing.assert_array_equal(one.view(np.uint32), other.view(np.uint32))
+
+
+borders = st.sets(st.integers(1, LONGEST - 2), max_size=5).map(lambda found: tuple(sorted(found)))
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.tuples(st.integers(0, LONGEST), st.integers(1, LONGEST), borders), min_size=2, max_size=5),
+    st.integers(0, 1 << 19),
+)
+def test_no_history_of_the_store_changes_a_bit(
+    decoder: CpuDecoder, prompts: list[tuple[int, int, tuple[int, ...]]], limit: int
+):
+    """Prompts that begin alike for a while, with a store that forgets some of them."""
+    store = store_of(decoder, limit)
+    for shared, length, cuts in prompts:
+        text = (tokens(shared) + tokens(LONGEST, shared + 1))[:length]
+        prompt = Prompt(text, tuple(cut for cut in cuts if cut < length))
+        same(read(decoder, prompt, store)[0], read(decoder, Prompt(text))[0])
+        assert store.counts.memory_bytes <= limit
+
+
+def test_equal_prompts_share_all_but_the_last_token(decoder: CpuDecoder):
+    store, prompt = store_of(decoder), Prompt(tokens(200))
+    cold, had = read(decoder, prompt, store)
+    assert had == 0
+    warm, had = read(decoder, prompt, store)
+    assert had == 199
+    same(cold, warm)
+    assert (store.counts.hits, store.counts.misses) == (1, 1)
+
+
+def test_a_prompt_starts_at_the_longest_border_it_shares(decoder: CpuDecoder):
+    store, voice, source = store_of(decoder), tokens(50, 1), tokens(150, 2)
+    read(decoder, Prompt(voice + source + tokens(40, 3), (50, 200)), store)
+    for end, other, has in ((tokens(60, 4), source, 200), (tokens(30, 5), tokens(150, 6), 50), ([7], tokens(9), 50)):
+        prompt = Prompt(voice + other + end, (50, 50 + len(other)))
+        logits, had = read(decoder, prompt, store)
+        assert had == has
+        same(logits, read(decoder, prompt)[0])
+
+
+def test_a_conversation_goes_on_after_its_answer(decoder: CpuDecoder):
+    store, question, answer = store_of(decoder), tokens(100, 1), tokens(30, 2)
+    said, _ = read(decoder, Prompt(question), store, answer)
+    same(said, read(decoder, Prompt(question), None, answer)[0])
+    more = Prompt(question + answer + tokens(20, 3), (100, 130))
+    logits, had = read(decoder, more, store)
+    assert had == 130
+    same(logits, read(decoder, more)[0])
+
+
+@pytest.mark.parametrize("length", [65, 128, 200])
+def test_a_restarted_engine_goes_on_with_the_same_bits(decoder: CpuDecoder, tmp_path: Path, length: int):
+    prompt, answer = Prompt(tokens(length + 90), (length,)), tokens(70, 1)
+    with files(tmp_path) as disk:
+        cold, _ = read(decoder, prompt, store_of(decoder, files=disk), answer)
+    with files(tmp_path) as disk:
+        warm, had = read(decoder, prompt, store_of(decoder, files=disk), answer)
+        assert had == length + 89
+        same(warm, cold)
+        other = Prompt([*prompt.tokens[:length], *tokens(30, 2)], (length,))
+        logits, had = read(decoder, other, store_of(decoder, files=disk))
+        assert had == length
+        same(logits, read(decoder, other)[0])
+
+
+def test_another_model_or_kernel_finds_nothing(decoder: CpuDecoder, tmp_path: Path):
+    prompt = Prompt(tokens(200))
+    with files(tmp_path) as disk:
+        read(decoder, prompt, store_of(decoder, files=disk))
+    with files(tmp_path) as disk:
+        assert read(decoder, prompt, PrefixStore(decoder, "another model", MIB, disk))[1] == 0
+        assert read(decoder, prompt, store_of(decoder, files=disk))[1] == 199
+
+
+def test_the_exact_cache_is_another_kernel(tmp_path: Path):
+    file = write_tiny(tmp_path / "tiny.gguf")
+    half, exact = (load_model(file, threads=1, exact_cache=exact).decoder for exact in (False, True))
+    assert isinstance(half, CpuDecoder)
+    assert isinstance(exact, CpuDecoder)
+    assert half.fingerprint != exact.fingerprint
+
+
+def test_shared_pages_count_once(decoder: CpuDecoder):
+    store, text = store_of(decoder), tokens(640)
+    read(decoder, Prompt(text), store)
+    one = store.counts.memory_bytes
+    assert one == decoder.state_bytes(639)
+    read(decoder, Prompt([*text[:639], *tokens(2, 1)], (639,)), store)
+    added = decoder.state_bytes(640) - decoder.state_bytes(576)  # its own last page, and Mamba's states
+    assert store.counts.memory_bytes == one + added + (decoder.state_bytes(0) if decoder.config.mamba else 0)
+
+
+def test_the_least_recently_used_go_first(decoder: CpuDecoder):
+    size = decoder.state_bytes(99)
+    store = store_of(decoder, 2 * size)
+    first, second, third = (Prompt(tokens(100, seed)) for seed in range(3))
+    for prompt in (first, second, first, third):
+        read(decoder, prompt, store)
+    assert (store.counts.entries, store.counts.memory_bytes) == (2, 2 * size)
+    assert [read(decoder, prompt, store)[1] for prompt in (first, third, second)] == [99, 99, 0]
+
+
+def test_what_is_larger_than_the_store_pushes_nothing_out(decoder: CpuDecoder):
+    store = store_of(decoder, decoder.state_bytes(64))
+    read(decoder, Prompt(tokens(60)), store)
+    read(decoder, Prompt(tokens(700, 1)), store)
+    assert read(decoder, Prompt(tokens(60)), store)[1] == 59
+
+
+def test_short_prompts_are_not_kept(decoder: CpuDecoder):
+    store = store_of(decoder)
+    read(decoder, Prompt(tokens(MIN_TOKENS)), store)
+    assert store.counts.entries == 0
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 3 * PREFILL_CHUNK), borders)
+def test_a_prompt_is_cut_where_it_says(decoder: CpuDecoder, length: int, cuts: tuple[int, ...]):
+    """At the grid, at borders and before the last token, whatever the store has."""
+    inside = tuple(cut for cut in cuts if cut < length)
+    ends = {length, *inside, *([length - 1] if length > 1 else []), *range(PREFILL_CHUNK, length, PREFILL_CHUNK)}
+    prefill = Prefill(decoder, Prompt(tokens(length), inside), length)
+    seen: list[int] = []
+    while not seen or seen[-1] < length:
+        reading = prefill.want()
+        assert reading is not None
+        assert reading.last == (reading.state.length + len(reading.tokens) == length)
+        decoder.step([reading])
+        seen.append(reading.state.length)
+    assert seen == sorted(ends)
+
+
+def test_many_messages_keep_the_first_and_the_last_ones(decoder: CpuDecoder):
+    store, ends = store_of(decoder), range(20, 320, 20)
+    read(decoder, Prompt(tokens(350), tuple(ends)), store)
+    assert store.counts.entries == 9
+    shared = [read(decoder, Prompt([*tokens(cut), *tokens(30, 1)], (cut,)), store)[1] for cut in (80, 160, 260, 300)]
+    assert shared == [80, 0, 260, 300]
+
+
+def prefills(decoder: CpuDecoder, store: PrefixStore, prompts: Sequence[Prompt]) -> list[Prefill]:
+    return [Prefill(decoder, prompt, len(prompt.tokens) + 1, store) for prompt in prompts]
+
+
+def test_one_reads_what_several_begin_with(decoder: CpuDecoder):
+    store, shared = store_of(decoder), tokens(100)
+    prompt, other = Prompt(shared + tokens(50, 1), (100,)), Prompt(shared + tokens(50, 2), (100,))
+    first, twin, cousin = prefills(decoder, store, [prompt, prompt, other])
+    steps = []
+    while (reading := first.want()) is not None and not reading.last:
+        steps.append([twin.want() is None, cousin.want() is None])
+        decoder.step([reading])
+        first.keep()
+    assert steps == [[True, True], [True, False], [True, False]]  # up to 100, 128, 149
+    assert twin.want() is not None
+    assert (twin.cached, cousin.cached) == (149, 100)
+
+
+def test_the_next_one_takes_over_from_one_that_is_closed(decoder: CpuDecoder):
+    store, prompt = store_of(decoder), Prompt(tokens(300))
+    first, second, third = prefills(decoder, store, [prompt] * 3)
+    assert first.want() is not None
+    assert second.want() is None
+    first.close()
+    assert second.want() is not None
+    assert third.want() is None
+
+
+def test_the_starter_writes_the_same_after_its_own_words(starter: LoadedModel, tmp_path: Path):
+    decoder = starter.decoder
+    assert isinstance(decoder, CpuDecoder)
+    messages = [Message("system", ("You write short posts.",)), Message("user", ("Bread. " * 30, "One sentence."))]
+    prompt, answer = starter.template.encode(messages), starter.tokenizer.encode("Fresh bread daily.", control=False)
+    cold, _ = read(decoder, prompt, None, answer)
+    with files(tmp_path) as disk:
+        store = store_of(decoder, files=disk)
+        same(read(decoder, prompt, store, answer)[0], cold)
+        same(read(decoder, prompt, store, answer)[0], cold)
+    with files(tmp_path) as disk:
+        store = store_of(decoder, files=disk)
+        logits, had = read(decoder, prompt, store, answer)
+        assert had == prompt.borders[1]  # the few tokens after the source text have no file of their own
+        same(logits, cold)
+        talk = [*messages, Message("assistant", ("Fresh bread daily.",)), Message("user", ("Another one.",))]
+        more = starter.template.encode(talk)
+        logits, had = read(decoder, more, store)
+        assert had == len(prompt.tokens) + len(answer)
+        same(logits, read(decoder, more)[0])

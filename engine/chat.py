@@ -60,10 +60,9 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, Any]] = (),
         documents: Sequence[Mapping[str, str]] = (),
     ) -> Prompt:
-        """The prompt; `tools` as OpenAI's API defines them. Raises TemplateError.
+        """The prompt, with a border at the end of each content part; `tools` as OpenAI's API defines them.
 
-        Its borders: where a content part ends, and before the last token that leads to an assistant's content, which is
-        where a prompt for that answer ended less the token that is read when the answer begins.
+        Raises TemplateError.
         """
         given = {
             "messages": [_template_message(message, message.text) for message in messages],
@@ -76,12 +75,13 @@ class ChatTemplate:
         ids, before = self._tokenizer.encode_marked(
             text, control=True, mark=marks.control, places=[place for place, _ in places]
         )
-        borders = {count - leads for count, (_, leads) in zip(before, places, strict=True)}
         vocabulary = self._tokenizer.vocabulary
         if vocabulary.add_bos and vocabulary.bos is not None and ids[:1] != [vocabulary.bos]:
             ids.insert(0, vocabulary.bos)
-            borders = {border + 1 for border in borders}
-        return Prompt(ids, tuple(sorted(border for border in borders if 0 < border < len(ids))))
+            before = [count + 1 for count in before]
+        inside = [(count, begins) for count, (_, begins) in zip(before, places, strict=True) if 0 < count < len(ids)]
+        borders, answers = ({count for count, begins in inside if begins is wanted} for wanted in (False, True))
+        return Prompt(ids, tuple(sorted(borders)), tuple(sorted(answers)))
 
     def _borders(
         self, text: str, messages: Sequence[Message], given: Mapping[str, Any], marks: _Marks

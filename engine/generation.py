@@ -74,13 +74,13 @@ class Generation:
 
     def take(self, logits: NDArray[np.float32]) -> bool:
         """Choose a token where the prompt has been read; True when the answer is complete."""
-        if not self._decoding.tokens:
-            self._prefill.keep()
-        if not len(logits):
+        scores = logits[0] if self._decoding.tokens else self._prefill.take(logits)
+        if scores is None:
             return False
-        reason = self._decoding.take(logits[0])
+        reason = self._decoding.take(scores)
         if len(self._decoding.tokens) == 1:
             self._read = time.perf_counter()
+            self._prefill.keep()  # now, because the first token was waited for
         return reason is not None and self._finish(reason)
 
     def fail(self, error: Exception) -> None:
@@ -91,7 +91,7 @@ class Generation:
 
     def _finish(self, reason: FinishReason) -> bool:
         now, tokens = time.perf_counter(), self._decoding.tokens
-        if tokens[-1] in self._end_ids:
+        if len(tokens) > 1 and tokens[-1] in self._end_ids:
             self._prefill.keep_answer(tokens[:-1])
         usage = Usage(
             len(self._prompt.tokens),

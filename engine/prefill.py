@@ -6,6 +6,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.prefix_store import PrefixStore
 from engine.reading import Decoder, Prompt, Reading
 
@@ -13,15 +16,15 @@ from engine.reading import Decoder, Prompt, Reading
 PREFILL_CHUNK: Final = 128
 # A prompt keeps so many of its first borders (brand voice, source text) and of its last ones (the newest messages).
 KEPT_AT_EACH_END: Final = 4
-# The end of the last part is not kept where only so few tokens of the template come before the answer.
+# The last border is not kept where only so few tokens, the template's, come after it: the whole prompt is.
 NEAR_THE_END: Final = 8
 
 
 class Prefill:
     """One prompt on its way into a state of `capacity` tokens.
 
-    It is cut at every multiple of PREFILL_CHUNK, at its borders and before its last token: as the prompt says, whatever
-    the store has. All but the last token is what equal prompts share; that one is read for its logits.
+    It is cut at every multiple of PREFILL_CHUNK and at the borders it keeps, whatever the store has. The whole prompt
+    is kept with its logits, so that its equals read nothing.
     """
 
     def __init__(self, decoder: Decoder[Any], prompt: Prompt, capacity: int, store: PrefixStore | None = None) -> None:
@@ -31,11 +34,12 @@ class Prefill:
         self._tokens = prompt.tokens
         self._capacity = capacity
         self._store = store
+        self._logits: NDArray[np.float32] | None = None  # after the whole prompt
         length = len(prompt.tokens)
-        borders = sorted({*prompt.borders, length - 1} - {0})
-        self._cuts = sorted({*borders, *range(PREFILL_CHUNK, length, PREFILL_CHUNK), length})
-        self._prefixes = store.prefixes(prompt.tokens, borders) if store is not None else []
-        self._worthy = _worth_keeping(borders)
+        kept = _worth_keeping(prompt.borders, length)
+        self._cuts = sorted({*kept, *range(PREFILL_CHUNK, length, PREFILL_CHUNK), length})
+        self._prefixes = store.prefixes(prompt.tokens, prompt.borders, (*prompt.answers, length)) if store else []
+        self._kept = [prefix for prefix in self._prefixes if prefix.length in ({length} if prefix.whole else kept)]
         self._promised: set[bytes] = set()
 
     def want(self) -> Reading[Any] | None:
@@ -43,45 +47,54 @@ class Prefill:
         if self.state is None and not self._begin():
             return None
         at = self.state.length
+        if at == len(self._tokens):
+            return Reading(self.state, [], 0)
         end = self._cuts[bisect_right(self._cuts, at)]
         return Reading(self.state, self._tokens[at:end], int(end == len(self._tokens)))
 
+    def take(self, logits: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """What a step gave for the chunk; (v,) logits of the caller's own after the last one, None before."""
+        if self.state.length < len(self._tokens):
+            self.keep()
+            return None
+        if self._logits is None:
+            self._logits = logits[0].copy()
+        return self._logits.copy()
+
     def keep(self) -> None:
-        """Keep what has been read where a border was reached; called after each chunk."""
+        """Keep what was read up to here, if it is a border or the whole prompt."""
         if self._store is None:
             return
-        for index, prefix in enumerate(self._prefixes):
-            if prefix.length == self.state.length and prefix.length in self._worthy:
-                self._store.keep(prefix, self.state, self._prefixes[:index])
+        for prefix in self._kept:
+            if prefix.length == self.state.length:
+                shorter = [each for each in self._prefixes if each.length < prefix.length]
+                self._store.keep(prefix, self.state, shorter, self._logits if prefix.whole else None)
                 self._store.release({prefix.key})
 
     def keep_answer(self, answer: Sequence[int]) -> None:
-        """Keep the state after prompt and answer: the next message of the conversation comes after them."""
+        """Keep the state itself, after prompt and answer: the next message of the conversation comes after them."""
         if self._store is not None:
             self._store.keep_answer([*self._tokens, *answer], self.state)
 
     def close(self) -> None:
         """Let go of the state, and of what others may wait for."""
-        self.state = None
+        self.state = self._logits = None
         if self._store is not None:
             self._store.release(self._promised)
 
     def _begin(self) -> bool:
-        if self._store is not None:
-            if self._store.awaits(self._prefixes):
-                return False
-            self.state = self._store.take(self._prefixes, self._capacity)
-        if self.state is None:
+        if self._store is None:
             self.state = self._decoder.new_state(self._capacity)
+            return True
+        if self._store.awaits(self._prefixes):
+            return False
+        self.state, self._logits = self._store.take(self._prefixes, len(self._tokens), self._capacity)
         self.cached = self.state.length
-        if self._store is not None:
-            own = [prefix for prefix in self._prefixes if self.cached < prefix.length in self._worthy]
-            self._promised = self._store.promise(own)
+        self._promised = self._store.promise(prefix for prefix in self._kept if prefix.length > self.cached)
         return True
 
 
-def _worth_keeping(borders: Sequence[int]) -> set[int]:
-    *before, last = borders or [0]
-    if before and last - before[-1] <= NEAR_THE_END:
-        before.pop()
-    return {*before[:KEPT_AT_EACH_END], *before[-KEPT_AT_EACH_END:], last}
+def _worth_keeping(borders: Sequence[int], length: int) -> set[int]:
+    if borders and length - borders[-1] <= NEAR_THE_END:
+        borders = borders[:-1]
+    return {*borders[:KEPT_AT_EACH_END], *borders[-KEPT_AT_EACH_END:]}

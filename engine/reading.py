@@ -18,13 +18,15 @@ STEP_TOKENS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an answer goes on from.
+    """What an answer goes on from, and where other prompts may leave it, in tokens from its beginning.
 
-    `borders` say after how many tokens, ascending, a part of it ends: another prompt may begin alike up to there.
+    `borders`, ascending, are where a part of it ends; at one of `answers` an earlier answer in it begins, so that the
+    prompt for that answer ended there.
     """
 
     tokens: list[int]
     borders: tuple[int, ...] = ()
+    answers: tuple[int, ...] = ()
 
 
 class State(Protocol):
@@ -78,7 +80,7 @@ class Decoder(Protocol[S]):
 
 
 class KeepingDecoder(Decoder[S], Protocol[S]):
-    """A decoder of keepable states."""
+    """A decoder of keepable states. A reading may be of no tokens, where all was read before."""
 
     @property
     def fingerprint(self) -> bytes:

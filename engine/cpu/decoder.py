@@ -71,7 +71,8 @@ class CpuDecoder:
             if state.length + count > state.capacity:
                 raise ValueError(f"{state.length} + {count} tokens do not fit into a state of {state.capacity}")
             state.room_for(count)
-            views.append(state.view(len(tokens), count))
+            if count:
+                views.append(state.view(len(tokens), count))
             tokens.extend(reading.tokens)
             wanted.extend(range(len(tokens) - reading.last, len(tokens)))
         if len(tokens) > STEP_TOKENS:
@@ -89,7 +90,8 @@ class CpuDecoder:
             sequence_count=len(views),
             logit_count=len(wanted),
         )
-        self._context.step(batch)
+        if tokens:
+            self._context.step(batch)
         results, at = [], 0
         for reading in readings:
             reading.state.length += len(reading.tokens)

@@ -27,13 +27,14 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """The logits after a prompt and each token of an answer, and how many tokens the store had."""
     prefill = Prefill(decoder, prompt, len(prompt.tokens) + len(answer), store)
-    shown: list[np.ndarray] = []
-    while not shown:
+    scores = None
+    while scores is None:
         reading = prefill.want()
         assert reading is not None
         [logits] = decoder.step([reading])
-        prefill.keep()
-        shown.extend(logits)
+        scores = prefill.take(logits)
+    prefill.keep()
+    shown = [scores]
     for token in answer:
         [logits] = decoder.step([Reading(prefill.state, [token])])
         shown.extend(logits)

@@ -61,7 +61,7 @@ def borders(starter: LoadedModel, source: str, *messages: Message) -> list[str]:
 
 
 def test_a_prompt_has_a_border_where_each_part_ends(starter: LoadedModel):
-    """And before the last token that leads to an answer, which is kept when the answer begins."""
+    """And a place where an answer begins."""
     messages = [
         Message("system", ("Voice.",)),
         Message("user", ("The source.", "A brief")),
@@ -72,18 +72,17 @@ def test_a_prompt_has_a_border_where_each_part_ends(starter: LoadedModel):
     system = "system\nVoice."
     source = f"{system}\nuser\nThe source."
     brief = f"{source}\nA brief"
-    answer = f"{brief}\nassistant"
+    answer = f"{brief}\nassistant\n"
     assert [starter.tokenizer.decode(prompt.tokens[:border]) for border in prompt.borders] == [
         system,
         source,
         brief,
-        answer,
-        f"{answer}\nSaid.",
-        f"{answer}\nSaid.\nuser\n\nMore!",
+        f"{answer}Said.",
+        f"{answer}Said.\nuser\n\nMore!",
     ]
     first = starter.template.encode(messages[:2])
+    assert prompt.answers == (len(first.tokens),)
     assert prompt.tokens[: len(first.tokens)] == first.tokens
-    assert len(first.tokens) - 1 in prompt.borders
 
 
 TEMPLATES = {

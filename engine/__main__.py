@@ -1,4 +1,4 @@
-"""`python -m engine serve --model FILE`: load a model and serve it until told to stop."""
+"""`python -m engine`: serve a model until told to stop, measure one, or test the kernels."""
 
 from __future__ import annotations
 
@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--batch", type=_numbers, default=[1], metavar="N,N", help="sequences at once (default 1)")
     bench.add_argument("--repeat", type=_from(1, 1000), default=5, metavar="N")
     bench.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    selftest = commands.add_parser("selftest", help="compare every kernel of this machine with its reference")
+    selftest.set_defaults(run=_selftest, with_owner=False)
+    selftest.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
+    selftest.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
 
 
@@ -131,6 +135,24 @@ def _bench(options: argparse.Namespace) -> int:
     if options.json:
         _announce(result)
     return 0
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from engine.selftest import checks
+    from kernels.cpu.build import BuildError
+
+    done = []
+    try:
+        for check in checks(options.threads):
+            done.append(check)
+            mark = "ok" if check.ok else "WRONG"
+            sys.stderr.write(f"{mark:>6}  {check.name}  (differs by {check.difference:.1e} of {check.limit:.0e})\n")
+    except BuildError as error:
+        sys.stderr.write(f"The engine computes in torch here, because {error}; there are no kernels to test.\n")
+        return CANNOT_SERVE
+    if options.json:
+        _announce({"checks": [check.document() for check in done], "ok": all(check.ok for check in done)})
+    return 0 if all(check.ok for check in done) else 1
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""`python -m engine`: serve a model until told to stop, measure one, or test the kernels."""
+"""`python -m engine`: serve a model until told to stop, measure one, write a smaller one, or test the kernels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 TOKEN_VARIABLE: Final = "QUARRY_ENGINE_TOKEN"
-CANNOT_SERVE: Final = 2  # exit status
+CANNOT_SERVE: Final = 2  # exit status; of the other commands too
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -55,6 +55,14 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--batch", type=_numbers, default=[1], metavar="N,N", help="sequences at once (default 1)")
     bench.add_argument("--repeat", type=_from(1, 1000), default=5, metavar="N")
     bench.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    quantize = commands.add_parser("quantize", help="write a model with smaller weights, for llama.cpp too")
+    quantize.set_defaults(run=_quantize, with_owner=False)
+    quantize.add_argument("source", type=Path, help="a checkpoint's folder or a GGUF file, in F32, F16 or BF16")
+    quantize.add_argument("out", type=Path, help="the GGUF file to write; nothing of that name may exist")
+    quantize.add_argument(
+        "--type", choices=("q4_k_m", "q8_0"), default="q4_k_m", help="about 4.8 (default) or 8.5 bits a weight"
+    )
+    quantize.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     selftest = commands.add_parser("selftest", help="compare every kernel of this machine with its reference")
     selftest.set_defaults(run=_selftest, with_owner=False)
     selftest.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
@@ -134,6 +142,27 @@ def _bench(options: argparse.Namespace) -> int:
         return CANNOT_SERVE
     if options.json:
         _announce(result)
+    return 0
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    from engine.errors import ModelFileError, OutputError
+    from engine.quantize import MIXTURES, quantize
+    from kernels.cpu.build import BuildError
+
+    def say(line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    mixture = MIXTURES[options.type]
+    try:
+        size = quantize(options.source, options.out, mixture, options.threads, say)
+    except (ModelFileError, OutputError) as error:
+        say(str(error))
+        return CANNOT_SERVE
+    except BuildError as error:
+        say(f"Quantizing needs the engine's C library, and {error}; nothing was written.")
+        return CANNOT_SERVE
+    say(f"{options.out}: {size / 1e6:,.1f} MB of {mixture.name}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a model file. Each error is one sentence for the creator."""
+"""What can be wrong with a model file, read or written. Each error is one sentence for the creator."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ class ModelFileError(Exception):
             character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in message
         )
         super().__init__(self.message)
+
+
+class OutputError(Exception):
+    """What was to be written could not be; its text says why and what was kept, on one line."""
 
 
 def damaged(what: str) -> ModelFileError:

@@ -109,6 +109,7 @@ class GgufFile:
         self.file = MappedFile(path)
         try:
             self.metadata: dict[str, Any] = {}
+            self._key_spans: dict[str, tuple[int, int]] = {}
             self.tensors: dict[str, TensorEntry] = {}
             self._read()
         except ModelFileError:
@@ -117,6 +118,11 @@ class GgufFile:
 
     def close(self) -> None:
         self.file.close()
+
+    def stored_key(self, key: str) -> bytes:
+        """A key and its value as they stand in the file, with the types that `metadata` does not tell."""
+        first, last = self._key_spans[key]
+        return self.file.bytes[first:last]
 
     def _read(self) -> None:
         cursor = _Cursor(self.file.bytes)
@@ -128,10 +134,12 @@ class GgufFile:
         tensor_count = cursor.count("the number of tensors", MAX_TENSORS)
         key_count = cursor.count("the number of keys", MAX_KEYS)
         for _ in range(key_count):
+            begin = cursor.at
             key = cursor.string("a key", MAX_KEY_BYTES)
             if key in self.metadata:
                 raise damaged(f"the key {key[:64]} stands twice")
             self.metadata[key] = cursor.value(key[:64])
+            self._key_spans[key] = begin, cursor.at
         if self.metadata.get("split.count", 1) not in (0, 1):
             raise unsupported("it is one part of a model that was split into several files")
         headers = [self._tensor_header(cursor) for _ in range(tensor_count)]

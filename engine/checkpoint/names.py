@@ -60,6 +60,10 @@ _GGUF_LAYER: Final[Mapping[str, str]] = {
     "ffn_up_exps.weight": "experts.up",
     "ffn_down_exps.weight": "experts.down",
 }
+# The way back; the dense part beside experts is called shared.
+_TO_GGUF_LAYER: Final = {part: name for name, part in reversed(list(_GGUF_LAYER.items()))}
+_TO_GGUF_LAYER_WITH_EXPERTS: Final = {part: name for name, part in _GGUF_LAYER.items()}
+_TO_GGUF_WHOLE: Final = {part: name for name, part in _GGUF_WHOLE.items()}
 _GGUF_LAYER_NAME: Final = re.compile(r"blk\.(0|[1-9]\d{0,3})\.(.+)")
 
 _FOLDER_WHOLE: Final[Mapping[str, str]] = {
@@ -111,6 +115,14 @@ def canonical_name(gguf_name: str) -> str | None:
     match = _GGUF_LAYER_NAME.fullmatch(gguf_name)
     part = _GGUF_LAYER.get(match[2]) if match else None
     return f"layers.{match[1]}.{part}" if match and part else None
+
+
+def gguf_name(name: str, config: ModelConfig) -> str:
+    """The inverse of canonical_name."""
+    if name in _TO_GGUF_WHOLE:
+        return _TO_GGUF_WHOLE[name]
+    _, layer, part = name.split(".", 2)
+    return f"blk.{layer}.{(_TO_GGUF_LAYER_WITH_EXPERTS if config.experts else _TO_GGUF_LAYER)[part]}"
 
 
 def canonical_names(folder_name: str) -> tuple[str, ...]:
@@ -194,12 +206,23 @@ def gguf_shape(name: str, shape: Shape, config: ModelConfig) -> Shape:
     return shape
 
 
+_TURNED: Final = (".attention.q", ".attention.k", ".attention.q_bias", ".attention.k_bias")
+
+
 def gguf_rows_to_canonical(name: str, values: Floats, config: ModelConfig) -> Floats:
     """Undo llama.cpp's row order of q and k: its converter interleaves the two halves of each head."""
-    if not name.endswith((".attention.q", ".attention.k", ".attention.q_bias", ".attention.k_bias")):
+    if not name.endswith(_TURNED):
         return values
     pairs = values.reshape(-1, config.head_dim // 2, 2, *values.shape[1:])  # (head, pair, half, in)
     return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(values.shape)
+
+
+def canonical_rows_to_gguf(name: str, values: Floats, config: ModelConfig) -> Floats:
+    """The inverse of gguf_rows_to_canonical."""
+    if not name.endswith(_TURNED):
+        return values
+    halves = values.reshape(-1, 2, config.head_dim // 2, *values.shape[1:])  # (head, half, pair, in)
+    return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
 
 
 def folder_shape(name: str, shape: Shape) -> Shape:

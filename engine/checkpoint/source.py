@@ -32,6 +32,8 @@ class Checkpoint:
     weights: Weights
     tokenizer: TextTokenizer
     template: ChatTemplate
+    template_source: str
+    opened: GgufFile | CheckpointFolder  # what all this was read from
     parameters: int
     quantisation: str  # the number format that most bytes are stored in
     files: tuple[Path, ...]  # what holds the weights, in a fixed order: its hash is the model's
@@ -57,8 +59,8 @@ def open_checkpoint(path: Path) -> Iterator[Checkpoint]:
 def _from_gguf(file: GgufFile, path: Path) -> Checkpoint:
     config = config_from_gguf(file.metadata, file.tensors)
     tokenizer = TextTokenizer(vocabulary_from_gguf(file.metadata))
-    template = _template(file.metadata.get("tokenizer.chat_template"), tokenizer)
-    return _checkpoint(config, GgufWeights(file, config), tokenizer, template, file.tensors.values(), (path,))
+    template = _template(file.metadata.get("tokenizer.chat_template"))
+    return _checkpoint(file, config, GgufWeights(file, config), tokenizer, template, file.tensors.values(), (path,))
 
 
 def _from_folder(opened: CheckpointFolder) -> Checkpoint:
@@ -70,10 +72,10 @@ def _from_folder(opened: CheckpointFolder) -> Checkpoint:
     generation = opened.json_object(names.GENERATION_CONFIG) or {}
     ends = (opened.config.get("eos_token_id"), generation.get("eos_token_id"))
     tokenizer = tokenizer_from_json(source, config.vocabulary, settings, ends)
-    template = _template(_folder_template(opened, settings), tokenizer)
+    template = _template(_folder_template(opened, settings))
     entries = [entry for file in opened.files for entry in file.tensors.values()]
     weights = FolderWeights(opened.files, config)
-    return _checkpoint(config, weights, tokenizer, template, entries, opened.weight_paths)
+    return _checkpoint(opened, config, weights, tokenizer, template, entries, opened.weight_paths)
 
 
 def _folder_template(opened: CheckpointFolder, settings: Mapping[str, Any]) -> object:
@@ -88,19 +90,20 @@ def _folder_template(opened: CheckpointFolder, settings: Mapping[str, Any]) -> o
     return next(defaults, {}).get("template")
 
 
-def _template(source: object, tokenizer: TextTokenizer) -> ChatTemplate:
+def _template(source: object) -> str:
     if source is None:
         raise unsupported("it carries no chat template, so it is not made for answering messages")
     if not isinstance(source, str):
         raise damaged("its chat template is not a text")
-    return ChatTemplate(source, tokenizer)
+    return source
 
 
 def _checkpoint(
+    opened: GgufFile | CheckpointFolder,
     config: ModelConfig,
     weights: Weights,
     tokenizer: TextTokenizer,
-    template: ChatTemplate,
+    template_source: str,
     entries: Iterable[TensorEntry],
     files: tuple[Path, ...],
 ) -> Checkpoint:
@@ -109,4 +112,14 @@ def _checkpoint(
     for entry in entries:
         sizes[TYPE_NAMES[entry.type_id]] += entry.size
         parameters += prod(entry.shape)
-    return Checkpoint(config, weights, tokenizer, template, parameters, sizes.most_common(1)[0][0], files)
+    return Checkpoint(
+        config=config,
+        weights=weights,
+        tokenizer=tokenizer,
+        template=ChatTemplate(template_source, tokenizer),
+        template_source=template_source,
+        opened=opened,
+        parameters=parameters,
+        quantisation=sizes.most_common(1)[0][0],
+        files=files,
+    )

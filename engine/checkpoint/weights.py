@@ -105,6 +105,10 @@ class Weights(Mapping[str, Floats], ABC):
     def shape(self, name: str) -> Shape:
         return self._shapes[name]
 
+    def type_id(self, name: str) -> int:
+        """ggml's type id of the numbers that `name` is stored in."""
+        return self._places[name].entry.type_id
+
     def release(self, name: str) -> None:
         """The stored bytes of `name` are not needed again."""
         place = self._places[name]

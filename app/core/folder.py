@@ -44,6 +44,11 @@ class DataFolder:
     def backups(self) -> Path:
         return self.root / "backups"
 
+    @property
+    def prefixes(self) -> Path:
+        """What the engine keeps of prompts it has read, so as not to read them again; it makes the folder itself."""
+        return self.root / "cache" / "prefixes"
+
     def prepare(self) -> DataFolder:
         """Make the folder and its parts. Raises KnownError where that cannot be."""
         try:

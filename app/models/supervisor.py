@@ -110,7 +110,7 @@ class Supervisor:
         token = secrets.token_urlsafe(32)
         log = self._folder.logs / "engine.log"
         command = [sys.executable, "-m", "engine", "serve", "--with-owner", "--model", str(model.path)]
-        command += ["--context", str(self._settings.engine_context)]
+        command += ["--context", str(self._settings.engine_context), "--prefix-dir", str(self._folder.prefixes)]
         if self._settings.engine_threads:
             command += ["--threads", str(self._settings.engine_threads)]
         process = None

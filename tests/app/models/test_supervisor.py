@@ -18,8 +18,9 @@ from app.core.errors import NotThere, ServiceDown
 from app.core.folder import DataFolder
 from app.core.settings import MachineSettings
 from app.models.service import Models
-from engine.protocol import ModelInfo
+from engine.protocol import ChatRequest, Message, ModelInfo
 from tests.engine.tiny import write_tiny
+from tests.engine.waiting import until
 from tests.leaks import children
 
 T = TypeVar("T")
@@ -113,6 +114,19 @@ def test_the_token_stands_in_no_command_line(models: Models, folder: DataFolder)
     known = address(folder)
     assert known["token"] not in " ".join(psutil.Process(known["pid"]).cmdline())
     assert known["token"] not in "".join(path.read_text() for path in folder.logs.iterdir())
+
+
+def test_what_was_read_is_kept_in_the_data_folder_for_its_owner_alone(models: Models, folder: DataFolder) -> None:
+    async def ask() -> None:
+        async with models.running() as running:
+            request = ChatRequest("tiny", (Message("user", ("A source text. " * 10,)),), max_tokens=1)
+            assert [event async for event in running.client.stream(request)]
+
+    run(ask())
+    assert until(lambda: len(list(folder.prefixes.glob("*.prefix"))) == 1)
+    [kept] = folder.prefixes.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.prefixes.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign"])

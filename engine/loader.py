@@ -20,6 +20,7 @@ from engine.cpu.packing import why_not
 from engine.errors import ModelFileError
 from engine.protocol import ModelInfo
 from engine.reading import Decoder
+from engine.shapes import trained_context
 from engine.tokenizer import TextTokenizer
 from kernels.cpu.build import BuildError
 
@@ -61,7 +62,7 @@ def load_model(
             id=path.name if path.is_dir() else path.stem,
             file_sha256=digest.result(),
             quantisation=checkpoint.quantisation,
-            context=min(context or DEFAULT_CONTEXT, config.context),
+            context=min(context or DEFAULT_CONTEXT, trained_context(config)),
             device="cpu",
             parameters=checkpoint.parameters,
             kernels=dict(decoder.kernels),

@@ -47,7 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--with-owner", action="store_true", help="end as soon as standard input is closed")
     bench = commands.add_parser("bench", help="measure tokens a second, in the terms of llama-bench")
     bench.set_defaults(run=_bench, with_owner=False)
-    bench.add_argument("--model", type=Path, required=True, metavar="FILE", help="a GGUF file or a checkpoint's folder")
+    bench.add_argument(
+        "--model",
+        required=True,
+        metavar="FILE|SHAPE",
+        help="a GGUF file, a checkpoint's folder, or a shape such as h-1b",
+    )
+    bench.add_argument(
+        "--quant", choices=("q4_k_m", "q8_0"), default="q4_k_m", help="of a shape's random weights (default q4_k_m)"
+    )
     bench.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     bench.add_argument("--prompt", type=_numbers, default=[512], metavar="N,N", help="prompt lengths (default 512)")
     bench.add_argument("--gen", type=_numbers, default=[128], metavar="N,N", help="tokens to make (default 128)")
@@ -134,9 +142,12 @@ def _bench(options: argparse.Namespace) -> int:
     from engine.bench import Plan, bench
     from engine.errors import ModelFileError
 
+    if not options.prompt and not options.gen:
+        sys.stderr.write("There is nothing to measure: give --prompt or --gen a length.\n")
+        return CANNOT_SERVE
     plan = Plan(options.prompt, options.gen, options.depth, options.batch, options.repeat)
     try:
-        result = bench(options.model, options.threads, plan, lambda line: sys.stderr.write(line + "\n"))
+        result = bench(options.model, options.quant, options.threads, plan, lambda line: sys.stderr.write(line + "\n"))
     except ModelFileError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_SERVE

@@ -1,13 +1,13 @@
 """`engine bench`: tokens a second, in the terms of llama-bench, so that the two stand side by side.
 
 `ppN` reads a prompt of N tokens, `tgN` makes N tokens; both after `depth` tokens and in `batch` sequences at once, and
-both count tokens of the whole batch. Tokens are random: speed does not depend on which they are.
+both count tokens of the whole batch. Tokens are random: speed does not depend on which they are. The name of a known
+shape (engine.shapes) instead of a file runs that model with random weights, made here in the formats of a mixture.
 """
 
 from __future__ import annotations
 
 import random
-import resource
 import statistics
 import sys
 import time
@@ -18,8 +18,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from engine.cpu.decoder import CpuDecoder
+from engine.errors import ModelFileError
 from engine.loader import load_model
+from engine.quantize import MIXTURES, stored_type
+from engine.random_weights import RandomWeights
 from engine.reading import STEP_TOKENS, Decoder, Reading
+from engine.shapes import SHAPES
+from kernels.cpu.build import BuildError
 
 SEED: Final = 1
 
@@ -35,12 +41,34 @@ class Plan:
     repeat: int
 
 
-def bench(path: Path, threads: int, plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is measured."""
+
+    name: str
+    quantisation: str
+    decoder: Decoder[Any]
+
+
+def opened(model: str, mixture: str, threads: int) -> Measured:
+    """A file, a checkpoint's folder, or the name of a shape. Raises ModelFileError."""
+    if Path(model).exists() or model not in SHAPES:
+        loaded = load_model(Path(model), threads=threads)
+        return Measured(loaded.info.id, loaded.info.quantisation, loaded.decoder)
+    config, kind = SHAPES[model], MIXTURES[mixture]
+    weights = RandomWeights(config, lambda name, shape: stored_type(name, shape[-1], config, kind.base))
+    try:
+        return Measured(model, f"{kind.name}, random", CpuDecoder(config, weights, threads))
+    except BuildError as error:
+        raise ModelFileError(f"A shape is measured on the engine's C kernels, and {error}.") from error
+
+
+def bench(model: str, mixture: str, threads: int, plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
     """Measure a model; the JSON document of `engine bench --json`. Raises ModelFileError."""
     begun = time.perf_counter()
-    model = load_model(path, threads=threads)
+    measured = opened(model, mixture, threads)
     loaded = time.perf_counter() - begun
-    decoder, config = model.decoder, model.decoder.config
+    decoder, config = measured.decoder, measured.decoder.config
     rows = []
     for row in _rows(decoder, plan):
         rows.append(row)
@@ -49,21 +77,29 @@ def bench(path: Path, threads: int, plan: Plan, say: Callable[[str], object]) ->
             f"  ({speed['min']:.1f} to {speed['max']:.1f})")  # fmt: skip
     mamba = config.mamba
     state = 4 * (mamba.channels * (mamba.convolution - 1) + mamba.inner * mamba.state) if mamba else 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
-        "model": model.info.id,
+        "model": measured.name,
         "shape": f"{config.family}, {len(config.layer_types)} layers, {config.hidden} wide",
-        "quant": model.info.quantisation,
-        "device": model.info.device,
+        "quant": measured.quantisation,
+        "device": "cpu",
         "threads": threads,
-        "kernels": model.info.kernels,
+        "kernels": dict(decoder.kernels),
         "load_s": round(loaded, 2),
         "rows": rows,
-        "peak_rss_bytes": peak,
+        "peak_rss_bytes": _peak_memory(),
         "peak_device_bytes": 0,
         "state_bytes_per_sequence": state * config.layer_types.count("mamba"),
         "kv_bytes_per_token": 4 * config.kv_heads * config.head_dim * config.layer_types.count("attention"),
     }
+
+
+def _peak_memory() -> int:
+    """The most memory this process has held so far, in bytes; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _rows(decoder: Decoder[Any], plan: Plan) -> Iterator[dict[str, Any]]:

@@ -32,5 +32,6 @@ def _with_model_file(arguments: Sequence[str]) -> list[str]:
             try:
                 given[index + 1] = str(find(models_folder(), given[index + 1]).path)
             except NotThere:
-                given[index + 1] = str(Path(given[index + 1]).absolute())
+                if (path := Path(given[index + 1])).exists():
+                    given[index + 1] = str(path.absolute())
     return given

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.engine.tiny import GRANITE, KV_HEADS, TinyMamba, write_tiny
 from tests.requirements import ROOT
 
@@ -39,4 +41,24 @@ def test_a_file_that_is_no_model_is_one_sentence(tmp_path: Path):
     (tmp_path / "no.gguf").write_bytes(b"nothing")
     done = bench("--model", tmp_path / "no.gguf")
     assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_shape_needs_no_file():
+    done = bench("--model", "h-350m", "--prompt", "8", "--gen", "", "--repeat", 1, "--quant", "q8_0", "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["model"], document["quant"]) == ("h-350m", "Q8_0, random")
+    assert document["kv_bytes_per_token"] == 4 * 2 * 2 * 4 * 64  # 4 layers, keys and values, halves, 4 heads of 64
+    assert document["rows"][0]["tok_s"]["median"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--model", "h-2b"), "h-2b"), (("--model", "h-350m", "--prompt", "", "--gen", ""), "nothing to measure")],
+)
+def test_what_cannot_be_measured_is_one_sentence(words: tuple[str, ...], said: str):
+    done = bench(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -69,6 +69,11 @@ def output(command: list[str]) -> str:
     return done.stdout
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("files", metavar="FILE", type=Path, nargs="+")
@@ -79,8 +84,8 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", help="lines whose name begins so")
     parser.add_argument("--json", metavar="OUT", type=Path, help="append every measurement, a line each")
     given = parser.parse_args()
-    print(f"{platform.platform()}, {given.threads} threads, {given.repeat} rounds\n")
-    print("| model | test | llama.cpp tok/s | ours tok/s | ratio (least to most) |\n|---|---|---|---|---|")
+    say(f"{platform.platform()}, {given.threads} threads, {given.repeat} rounds\n")
+    say("| model | test | llama.cpp tok/s | ours tok/s | ratio (least to most) |\n|---|---|---|---|---|")
     for file in given.files:
         for line in lines(given.depth):
             if given.only and not line.name.startswith(given.only):
@@ -94,7 +99,7 @@ def main() -> None:
             ratios = [mine / other for other, mine in pairs]
             other, mine = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
             spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            print(f"| {file.stem} | {line.name} | {other:.1f} | {mine:.1f} | {spread} |", flush=True)
+            say(f"| {file.stem} | {line.name} | {other:.1f} | {mine:.1f} | {spread} |")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ FOLDERS: dict[str, dict[str, Any]] = {
     "hybrid": WIDE | NO_EXPERTS,
     "hybrid with experts": WIDE,
     "dense": WIDE | NO_EXPERTS | {"layer_types": ["attention"] * 3, "position_embedding_type": "rope"},
+    "llama": WIDE | NO_EXPERTS | {"model_type": "llama", "layer_types": ["attention"] * 3, "intermediate_size": 512},
+    "granite": WIDE
+    | NO_EXPERTS
+    | {"model_type": "granite", "layer_types": ["attention"] * 3, "intermediate_size": 512},
     "experts": WIDE | {"layer_types": ["attention"] * 3, "position_embedding_type": "rope"},
 }
 PROMPT = [60, 70, 80, 3, 200, 261, 90, 91, 92, 93, 5, 6, 7, 60, 70, 80, 3, 200, 9]
@@ -62,6 +67,8 @@ def write_folder(folder: Path, **changes: Any) -> Path:
     """A checkpoint whose weights have ordinary sizes."""
     write_tiny_folder(folder, **changes)
     weights = load_file(folder / "model.safetensors")
+    if changes.get("model_type") in ("llama", "granite"):
+        weights = dict(_as_dense_models_name_it(weights))
     for name, values in weights.items():
         if values.ndim > 1 and "conv1d" not in name:
             weights[name] = values * np.float32(1 / np.sqrt(values.shape[-1]))
@@ -69,6 +76,18 @@ def write_folder(folder: Path, **changes: Any) -> Path:
             weights[name] = 1 + 0.1 * values
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def _as_dense_models_name_it(weights: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    for name, values in weights.items():
+        layer, dense, part = name.partition("shared_mlp.")
+        if not dense:
+            yield name, values
+        elif part == "output_linear.weight":
+            yield f"{layer}mlp.down_proj.weight", values
+        else:
+            for half, half_values in zip(("gate", "up"), np.split(values, 2), strict=True):
+                yield f"{layer}mlp.{half}_proj.weight", half_values
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -80,6 +99,11 @@ def read(model: LoadedModel, tokens: list[int]) -> np.ndarray:
     """Log-probabilities after each of the tokens."""
     [logits] = model.decoder.step([Reading(model.decoder.new_state(len(tokens)), tokens, len(tokens))])
     return log_softmax(logits)
+
+
+def divergence(expected: np.ndarray, found: np.ndarray) -> float:
+    """The mean of Kullback and Leibler's, in nats, of log-probabilities (..., vocabulary)."""
+    return float((np.exp(expected) * (expected - found)).sum(-1).mean())
 
 
 def their_log_probabilities(client: httpx.Client, prompt: list[int]) -> np.ndarray:
@@ -98,15 +122,32 @@ def test_llama_cpp_computes_the_same_from_what_is_written(tmp_path: Path, name: 
     source = write_folder(tmp_path / "model", **FOLDERS[name])
     target = tmp_path / "model.gguf"
     assert quantize(source, target, MIXTURES[kind], 2, silent) == target.stat().st_size
-    model = load_model(target, threads=1, exact_cache=True)
+    model = load_model(target, threads=1, cache="f32")
     assert model.decoder.kernels == {"step": "cpu"}
-    ours, whole = read(model, PROMPT), read(load_model(source, threads=1, exact_cache=True), PROMPT)
-    divergence = (np.exp(whole) * (whole - ours)).sum(-1).mean()
-    assert divergence < {"q8_0": 0.001, "q4_k_m": 0.05}[kind]
+    ours, whole = read(model, PROMPT), read(load_model(source, threads=1, cache="f32"), PROMPT)
+    assert divergence(whole, ours) < {"q8_0": 1e-3, "q4_k_m": 0.05}[kind]
     with llama_cpp_client(target, **FLOAT32) as client:
         for length in (1, 7, len(PROMPT)):
             theirs = their_log_probabilities(client, PROMPT[:length])
-            np.testing.assert_allclose(ours[length - 1], theirs, atol=0.02)  # where an activation is rounded otherwise
+            # Equal to six digits, until one activation of thousands is rounded to the other side.
+            assert divergence(theirs, ours[length - 1]) < 1e-3
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_shape_stays(tmp_path: Path, name: str):
+    """Every number of the config, as float32 holds it."""
+    changes = {"rms_norm_eps": 1e-6, "max_position_embeddings": 300, "rope_theta": 1e6, "head_dim": 64}
+    if name.startswith("hybrid"):
+        changes["mamba_n_groups"] = 2
+    source = write_folder(tmp_path / "model", **FOLDERS[name] | changes)
+    quantize(source, tmp_path / "out.gguf", MIXTURES["q8_0"], 1, silent)
+    with open_checkpoint(source) as before, open_checkpoint(tmp_path / "out.gguf") as after:
+        expected, found = asdict(before.config), asdict(after.config)
+    family = {"dense": "granite", "experts": "granitemoe"}.get(name, expected["family"])
+    assert found == expected | {
+        "family": family,
+        **{key: float(np.float32(value)) for key, value in expected.items() if isinstance(value, float)},
+    }
 
 
 @pytest.mark.parametrize("family", ["llama", "granite"])

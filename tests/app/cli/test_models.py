@@ -71,3 +71,10 @@ def test_the_engine_gets_a_file_for_a_model_s_id(quarry: Quarry, file: Path, fol
     command = engine._with_model_file(["serve", "--model", "rye-1b", "--port", "0"])
     assert command == ["serve", "--model", str(folder / "rye-1b.gguf"), "--port", "0"]
     assert engine._with_model_file(["serve", "--model", "/elsewhere/x.gguf"])[-1] == "/elsewhere/x.gguf"
+
+
+def test_paths_of_quantize_are_those_of_where_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    whole = engine._with_whole_paths(["quantize", "--type", "q8_0", "a", "/b/c.gguf", "--threads", "1", "--help"])
+    assert whole == ["quantize", "--type", "q8_0", str(tmp_path / "a"), "/b/c.gguf", "--threads", "1", "--help"]
+    assert engine._with_whole_paths(["bench", "a"]) == ["bench", "a"]

@@ -173,6 +173,9 @@ def _quantize(options: argparse.Namespace) -> int:
     except BuildError as error:
         say(f"Quantizing needs the engine's C library, and {error}; nothing was written.")
         return CANNOT_SERVE
+    except KeyboardInterrupt:
+        say(f"Stopped: nothing of {options.out} was kept.")
+        return 130  # as shells say it
     say(f"{options.out}: {size / 1e6:,.1f} MB of {mixture.name}")
     return 0
 

@@ -363,6 +363,16 @@ def test_too_little_room_is_told_before_a_byte_is_written(tmp_path: Path, monkey
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_whoever_stops_it_finds_nothing(tmp_path: Path):
+    def stop(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    source = write_tiny(tmp_path / "tiny.gguf")
+    with pytest.raises(KeyboardInterrupt):
+        quantize(source, tmp_path / "out.gguf", MIXTURES["q8_0"], 2, stop)
+    assert list(tmp_path.iterdir()) == [source]
+
+
 FULL = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
 
 

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--prefix-memory", type=size, default=512, metavar="MIB", help="for read prompts (default 512)")
     serve.add_argument("--prefix-dir", type=Path, metavar="DIR", help="keep read prompts on disk too, in this folder")
     serve.add_argument("--prefix-disk", type=size, default=2048, metavar="MIB", help="so much there (default 2048)")
+    _add_cache(serve)
     serve.add_argument("--with-owner", action="store_true", help="end as soon as standard input is closed")
     bench = commands.add_parser("bench", help="measure tokens a second, in the terms of llama-bench")
     bench.set_defaults(run=_bench, with_owner=False)
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--gen", type=_numbers, default=[128], metavar="N,N", help="tokens to make (default 128)")
     bench.add_argument("--depth", type=_numbers, default=[0], metavar="N,N", help="tokens read before (default 0)")
     bench.add_argument("--batch", type=_numbers, default=[1], metavar="N,N", help="sequences at once (default 1)")
+    _add_cache(bench)
     bench.add_argument("--repeat", type=_from(1, 1000), default=5, metavar="N")
     bench.add_argument("--json", action="store_true", help="one JSON document on standard output")
     quantize = commands.add_parser("quantize", help="write a model with smaller weights, for llama.cpp too")
@@ -76,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     selftest.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     selftest.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
+
+
+def _add_cache(command: argparse.ArgumentParser) -> None:
+    how = "keep keys and values in 16 bits (default), or in 8: half the memory, a little less exact"
+    command.add_argument("--cache", choices=("f16", "q8_0", "f32"), default="f16", help=how)
 
 
 def _numbers(text: str) -> list[int]:
@@ -112,7 +119,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     try:
         listener = _listen(options.host, options.port)
-        model = load_model(options.model, options.context, options.threads)
+        model = load_model(options.model, options.context, options.threads, cache=options.cache)
     except (ModelFileError, OSError) as error:
         sentence = str(error)
         sys.stderr.write(sentence + "\n")
@@ -147,7 +154,14 @@ def _bench(options: argparse.Namespace) -> int:
         return CANNOT_SERVE
     plan = Plan(options.prompt, options.gen, options.depth, options.batch, options.repeat)
     try:
-        result = bench(options.model, options.quant, options.threads, plan, lambda line: sys.stderr.write(line + "\n"))
+        result = bench(
+            options.model,
+            options.quant,
+            options.threads,
+            options.cache,
+            plan,
+            lambda line: sys.stderr.write(line + "\n"),
+        )
     except ModelFileError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_SERVE

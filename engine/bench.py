@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.cpu.decoder import CpuDecoder
+from engine.cpu.packing import CacheFormat
 from engine.errors import ModelFileError
 from engine.loader import load_model
 from engine.quantize import MIXTURES, stored_type
@@ -50,23 +51,25 @@ class Measured:
     decoder: Decoder[Any]
 
 
-def opened(model: str, mixture: str, threads: int) -> Measured:
+def opened(model: str, mixture: str, threads: int, cache: CacheFormat) -> Measured:
     """A file, a checkpoint's folder, or the name of a shape. Raises ModelFileError."""
     if Path(model).exists() or model not in SHAPES:
-        loaded = load_model(Path(model), threads=threads)
+        loaded = load_model(Path(model), threads=threads, cache=cache)
         return Measured(loaded.info.id, loaded.info.quantisation, loaded.decoder)
     config, kind = SHAPES[model], MIXTURES[mixture]
     weights = RandomWeights(config, lambda name, shape: stored_type(name, shape[-1], config, kind.base))
     try:
-        return Measured(model, f"{kind.name}, random", CpuDecoder(config, weights, threads))
+        return Measured(model, f"{kind.name}, random", CpuDecoder(config, weights, threads, cache))
     except BuildError as error:
         raise ModelFileError(f"A shape is measured on the engine's C kernels, and {error}.") from error
 
 
-def bench(model: str, mixture: str, threads: int, plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
+def bench(
+    model: str, mixture: str, threads: int, cache: CacheFormat, plan: Plan, say: Callable[[str], object]
+) -> dict[str, Any]:
     """Measure a model; the JSON document of `engine bench --json`. Raises ModelFileError."""
     begun = time.perf_counter()
-    measured = opened(model, mixture, threads)
+    measured = opened(model, mixture, threads, cache)
     loaded = time.perf_counter() - begun
     decoder, config = measured.decoder, measured.decoder.config
     rows = []
@@ -76,6 +79,7 @@ def bench(model: str, mixture: str, threads: int, plan: Plan, say: Callable[[str
         say(f"{row['test']:>8} depth {row['depth']:>6} batch {row['batch']:>3}  {speed['median']:8.1f} tok/s"
             f"  ({speed['min']:.1f} to {speed['max']:.1f})")  # fmt: skip
     mamba = config.mamba
+    head = {"f32": 4 * config.head_dim, "f16": 2 * config.head_dim, "q8_0": config.head_dim + 4}[cache]
     state = 4 * (mamba.channels * (mamba.convolution - 1) + mamba.inner * mamba.state) if mamba else 0
     return {
         "model": measured.name,
@@ -89,7 +93,7 @@ def bench(model: str, mixture: str, threads: int, plan: Plan, say: Callable[[str
         "peak_rss_bytes": _peak_memory(),
         "peak_device_bytes": 0,
         "state_bytes_per_sequence": state * config.layer_types.count("mamba"),
-        "kv_bytes_per_token": 4 * config.kv_heads * config.head_dim * config.layer_types.count("attention"),
+        "kv_bytes_per_token": 2 * config.kv_heads * head * config.layer_types.count("attention"),
     }
 
 

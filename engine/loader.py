@@ -16,7 +16,7 @@ from engine.checkpoint.source import open_checkpoint
 from engine.checkpoint.weights import Weights
 from engine.config import ModelConfig
 from engine.cpu.decoder import CpuDecoder
-from engine.cpu.packing import why_not
+from engine.cpu.packing import CacheFormat, why_not
 from engine.errors import ModelFileError
 from engine.protocol import ModelInfo
 from engine.reading import Decoder
@@ -44,20 +44,20 @@ def load_model(
     context: int | None = None,
     threads: int | None = None,
     *,
-    exact_cache: bool = False,
+    cache: CacheFormat = "f16",
     reference: bool = False,
 ) -> LoadedModel:
     """Load a GGUF file or a checkpoint folder. Raises ModelFileError.
 
-    `context` tokens at most, never more than the model knows. `exact_cache` keeps keys and values in float32 and not
-    in half precision; `reference` computes in torch.
+    `context` tokens at most, never more than the model knows. `cache` is what keys and values are kept in;
+    `reference` computes in torch.
     """
     threads = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
         with open_checkpoint(path) as checkpoint:
             digest = pool.submit(_sha256, checkpoint.files)
             config, weights = checkpoint.config, checkpoint.weights
-            decoder = _torch(config, weights, threads) if reference else _decoder(config, weights, threads, exact_cache)
+            decoder = _torch(config, weights, threads) if reference else _decoder(config, weights, threads, cache)
         info = ModelInfo(
             id=path.name if path.is_dir() else path.stem,
             file_sha256=digest.result(),
@@ -70,11 +70,11 @@ def load_model(
     return LoadedModel(info, decoder, checkpoint.tokenizer, checkpoint.template)
 
 
-def _decoder(config: ModelConfig, weights: Weights, threads: int, exact_cache: bool) -> Decoder[Any]:
+def _decoder(config: ModelConfig, weights: Weights, threads: int, cache: CacheFormat) -> Decoder[Any]:
     reason = why_not(config)
     if reason is None:
         try:
-            return CpuDecoder(config, weights, threads, exact_cache=exact_cache)
+            return CpuDecoder(config, weights, threads, cache)
         except BuildError as error:
             reason = str(error)
     logger.info("The engine computes in torch, several times slower: %s.", reason)

@@ -88,7 +88,7 @@ def _decoder(config: ModelConfig, threads: int) -> float:
     weights = RandomWeights(config, lambda _name, _shape: F32)
     text = np.random.default_rng(1).integers(0, config.vocabulary, TOKENS).tolist()
     expected = _logits(TorchDecoder(config, weights), text, TOKENS)
-    decoder = CpuDecoder(config, weights, threads, exact_cache=True)
+    decoder = CpuDecoder(config, weights, threads, "f32")
     return max(_difference(_logits(decoder, text, step), expected) for step in (TOKENS, 1))
 
 

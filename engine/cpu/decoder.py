@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.checkpoint.weights import Weights
 from engine.config import ModelConfig
-from engine.cpu.packing import PackedModel
+from engine.cpu.packing import CacheFormat, PackedModel
 from engine.cpu.state import LAYOUT, CpuState
 from engine.errors import damaged
 from engine.reading import STEP_TOKENS, Reading
@@ -28,9 +28,9 @@ class CpuDecoder:
 
     kernels: Final[Mapping[str, str]] = {"step": "cpu"}
 
-    def __init__(self, config: ModelConfig, weights: Weights, threads: int, *, exact_cache: bool = False) -> None:
+    def __init__(self, config: ModelConfig, weights: Weights, threads: int, cache: CacheFormat = "f16") -> None:
         self.config = config
-        self._packed = PackedModel(config, weights, threads, exact_cache=exact_cache)
+        self._packed = PackedModel(config, weights, threads, cache)
         self._page_bytes = int(native.library().qc_page_bytes(ctypes.byref(self._packed.model)))
         self._context = native.Context(self._packed.model, STEP_TOKENS, threads)
         # Packed weights are never looked at one by one; a number that is none shows in everything after it.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from engine.config import ModelConfig
 from kernels.cpu import library as native
 
 Bytes = NDArray[np.uint8]
+CacheFormat = Literal["f16", "q8_0", "f32"]
 
 _ALIGNMENT: Final = 64
+_CACHE_IDS: Final[Mapping[CacheFormat, int]] = {"f16": native.F16, "q8_0": native.Q8_0, "f32": native.F32}
 
 
 def why_not(config: ModelConfig) -> str | None:
@@ -38,7 +40,7 @@ def why_not(config: ModelConfig) -> str | None:
 class PackedModel:
     """`model` for the kernels, and the memory behind it. Raises ModelFileError where a tensor cannot be read."""
 
-    def __init__(self, config: ModelConfig, tensors: Weights, threads: int, *, exact_cache: bool = False) -> None:
+    def __init__(self, config: ModelConfig, tensors: Weights, threads: int, cache: CacheFormat = "f16") -> None:
         self._tensors = tensors
         self._kept: list[NDArray[np.generic]] = []
         with ThreadPoolExecutor(threads, thread_name_prefix="pack") as pool:
@@ -47,7 +49,7 @@ class PackedModel:
             head = pool.submit(self._matrix, "head") if "head" in tensors else embed
         self._layers = (native.Layer * len(layers))(*layers)
         self.model = self._model(config, embed.result(), head.result())
-        self.model.kv_format = native.F32 if exact_cache else native.F16
+        self.model.kv_format = _CACHE_IDS[cache]
 
     def _model(self, config: ModelConfig, embed: native.Matrix, head: native.Matrix) -> native.Model:
         model = native.Model(

@@ -1,54 +1,24 @@
-/* Attention over paged keys and values in half precision (float32 where the model asks for it), with running softmax
- * (Milakov & Gimelshein 2018; FlashAttention).
+/* Attention over paged keys and values with running softmax (Milakov & Gimelshein 2018; FlashAttention).
  *
- * A page holds 64 tokens: keys as [kv_heads][head_dim][64], so that eight scores grow in one vector without sums across
- * lanes, then values as [kv_heads][64][head_dim]. Scores are summed page by page within a segment of 512 tokens, segments
- * one after another; both lie on absolute positions, so a long context can be shared among threads by segments and gives
- * the bits of one thread. All query heads of a key-value head share each load and its conversion to float32. */
+ * Scores are summed page by page within a segment of 512 tokens, segments one after another; both lie on absolute
+ * positions, so a long context can be shared among threads by segments and gives the bits of one thread. All query heads
+ * of a key-value head share each load and its conversion to float32. */
 #include "attention.h"
 
-#include "simd.h"
+#include "pages.h"
 
 enum { ROWS = 4, MOST_ROWS = 32 }; /* query rows in registers; query rows of one call */
-
-static int64_t cached_bytes(const qc_model *model) { return model->kv_format == QC_F32 ? 4 : 2; } /* of a number */
-
-int64_t qc_page_bytes(const qc_model *model) {
-    return (int64_t)model->kv_heads * model->head_dim * QC_PAGE * 2 * cached_bytes(model);
-}
-
-/* Eight cached numbers from index i on; `exact` is a constant where this is inlined. */
-ALWAYS f8 cached(const uint8_t *numbers, int64_t i, const int exact) {
-    return exact ? f8_load((const float *)numbers + i) : f8_from_half((const uint16_t *)numbers + i);
-}
 
 int64_t partial_floats(const qc_model *model) { return 8 + model->head_dim; }
 int64_t attention_scratch_floats(const qc_model *model) {
     return MOST_ROWS * (QC_PAGE + 2 * partial_floats(model));
 }
 
-void append_column(const qc_model *model, uint8_t *const *pages, int64_t position, const float *keys, const float *values) {
-    int64_t width = model->head_dim, place = position % QC_PAGE, plane = width * QC_PAGE;
-    uint8_t *page = pages[position / QC_PAGE];
-    for (int64_t h = 0; h < model->kv_heads; h++) {
-        int64_t k = h * plane + place, v = (model->kv_heads + h) * plane + place * width;
-        for (int64_t d = 0; d < width; d++) {
-            if (model->kv_format == QC_F32) {
-                ((float *)page)[k + d * QC_PAGE] = keys[h * width + d];
-                ((float *)page)[v + d] = values[h * width + d];
-            } else {
-                ((uint16_t *)page)[k + d * QC_PAGE] = float_to_half(keys[h * width + d]);
-                ((uint16_t *)page)[v + d] = float_to_half(values[h * width + d]);
-            }
-        }
-    }
-}
-
 /* scores[row][64] of up to four query rows; `ahead` is fetched meanwhile, as many bytes as `k` has. */
-ALWAYS void page_scores(const uint8_t *k, const int exact, int64_t width, const float *const *q, const int rows, f8 scale,
+ALWAYS void page_scores(const uint8_t *k, const int32_t format, int64_t width, const float *const *q, const int rows, f8 scale,
                         float *scores, const uint8_t *ahead) {
     const int vectors = rows == 4 ? 2 : 4; /* as many sums as registers hold */
-    const int64_t fetched = (exact ? 4 : 2) * vectors * 8;
+    const int64_t fetched = cached_bytes(format) * vectors * 8;
     for (int at = 0; at < QC_PAGE; at += 8 * vectors) {
         f8 sums[ROWS][4];
         for (int r = 0; r < rows; r++)
@@ -59,7 +29,7 @@ ALWAYS void page_scores(const uint8_t *k, const int exact, int64_t width, const 
             f8 query[ROWS];
             for (int r = 0; r < rows; r++) query[r] = f8_set(q[r][d]);
             for (int v = 0; v < vectors; v++) {
-                f8 key = cached(k, d * QC_PAGE + at + 8 * v, exact);
+                f8 key = cached(k, d * QC_PAGE + at + 8 * v, format);
                 for (int r = 0; r < rows; r++) sums[r][v] = f8_fma(query[r], key, sums[r][v]);
             }
         }
@@ -69,9 +39,9 @@ ALWAYS void page_scores(const uint8_t *k, const int exact, int64_t width, const 
 }
 
 /* Add a page's weighted values to up to four rows' sums; `ahead` is fetched meanwhile. */
-ALWAYS void page_values(const uint8_t *v, const int exact, int64_t width, int count, const float *weights, const int rows,
+ALWAYS void page_values(const uint8_t *v, const int32_t format, int64_t width, int count, const float *weights, const int rows,
                         float *const *sums, const uint8_t *ahead) {
-    const int64_t fetched = (exact ? 4 : 2) * 16;
+    const int64_t fetched = cached_bytes(format) * 16;
     int64_t d = 0;
     for (; d + 16 <= width; d += 16) {
         f8 low[ROWS], high[ROWS];
@@ -79,7 +49,7 @@ ALWAYS void page_values(const uint8_t *v, const int exact, int64_t width, int co
         for (int j = 0; j < count; j++) {
             __builtin_prefetch(ahead);
             ahead += fetched;
-            f8 v0 = cached(v, j * width + d, exact), v1 = cached(v, j * width + d + 8, exact);
+            f8 v0 = cached(v, j * width + d, format), v1 = cached(v, j * width + d + 8, format);
             for (int r = 0; r < rows; r++) {
                 f8 weight = f8_set(weights[r * QC_PAGE + j]);
                 low[r] = f8_fma(weight, v0, low[r]);
@@ -92,37 +62,44 @@ ALWAYS void page_values(const uint8_t *v, const int exact, int64_t width, int co
         f8 sum[ROWS];
         for (int r = 0; r < rows; r++) sum[r] = f8_load(sums[r] + d);
         for (int j = 0; j < count; j++) {
-            f8 value = cached(v, j * width + d, exact);
+            f8 value = cached(v, j * width + d, format);
             for (int r = 0; r < rows; r++) sum[r] = f8_fma(f8_set(weights[r * QC_PAGE + j]), value, sum[r]);
         }
         for (int r = 0; r < rows; r++) f8_store(sums[r] + d, sum[r]);
     }
 }
 
-#define EACH_KIND(exact, rows, call)                                                                                   \
-    switch ((exact) * ROWS + (rows)-1) {                                                                               \
-    case 0: call(0, 1); break;                                                                                         \
-    case 1: call(0, 2); break;                                                                                         \
-    case 2: call(0, 3); break;                                                                                         \
-    case 3: call(0, 4); break;                                                                                         \
-    case 4: call(1, 1); break;                                                                                         \
-    case 5: call(1, 2); break;                                                                                         \
-    case 6: call(1, 3); break;                                                                                         \
-    default: call(1, 4);                                                                                               \
+#define EACH_ROWS(format, rows, call)                                                                                  \
+    switch (rows) {                                                                                                    \
+    case 1: call(format, 1); break;                                                                                    \
+    case 2: call(format, 2); break;                                                                                    \
+    case 3: call(format, 3); break;                                                                                    \
+    default: call(format, 4);                                                                                          \
+    }
+#define EACH_KIND(format, rows, call)                                                                                  \
+    switch (format) {                                                                                                  \
+    case QC_F32: EACH_ROWS(QC_F32, rows, call) break;                                                                  \
+    case QC_F16: EACH_ROWS(QC_F16, rows, call) break;                                                                  \
+    default: EACH_ROWS(QC_Q8_0, rows, call)                                                                            \
     }
 
 static void tile_scores(const qc_model *model, const uint8_t *k, const float *const *q, int rows, f8 scale, float *scores,
                         const uint8_t *ahead) {
-#define CALL(exact, n) page_scores(k, exact, model->head_dim, q, n, scale, scores, ahead)
-    EACH_KIND(model->kv_format == QC_F32, rows, CALL)
+#define CALL(format, n) page_scores(k, format, model->head_dim, q, n, scale, scores, ahead)
+    EACH_KIND(model->kv_format, rows, CALL)
 #undef CALL
 }
 
 static void tile_values(const qc_model *model, const uint8_t *v, int count, const float *weights, int rows,
                         float *const *sums, const uint8_t *ahead) {
-#define CALL(exact, n) page_values(v, exact, model->head_dim, count, weights, n, sums, ahead)
-    EACH_KIND(model->kv_format == QC_F32, rows, CALL)
+#define CALL(format, n) page_values(v, format, model->head_dim, count, weights, n, sums, ahead)
+    EACH_KIND(model->kv_format, rows, CALL)
 #undef CALL
+}
+
+/* The 64 scores or weights of a row, each times its token's scale. */
+static void rescale(float *scores, const float *scales) {
+    for (int j = 0; j < QC_PAGE; j += 8) f8_store(scores + j, f8_mul(f8_load(scores + j), f8_load(scales + j)));
 }
 
 static float exp_of(float x) {
@@ -162,8 +139,9 @@ static void weigh(float *scores, int visible, float *partial, int64_t width) {
  * page's keys while values are (half the time of decoding at 4,096 tokens, docs/bench/cpu.md). */
 static void visit_page(const qc_model *model, const uint8_t *page, const uint8_t *next, int32_t kv_head, int rows,
                        const float *const *q, const int *visible, float *scores, float *const *partials) {
-    int64_t width = model->head_dim, plane = width * QC_PAGE * cached_bytes(model);
-    const uint8_t *k = page + kv_head * plane, *v = page + (model->kv_heads + kv_head) * plane;
+    int64_t width = model->head_dim, plane = plane_bytes(model), values = model->kv_heads + kv_head;
+    const uint8_t *k = page + kv_head * plane, *v = page + values * plane;
+    int scaled = model->kv_format == QC_Q8_0;
     f8 scale = f8_set(model->attention_multiplier);
     for (int first = 0; first < rows; first += ROWS) {
         int n = rows - first < ROWS ? rows - first : ROWS, count = 0;
@@ -172,7 +150,9 @@ static void visit_page(const qc_model *model, const uint8_t *page, const uint8_t
         for (int r = 0; r < n; r++) {
             sums[r] = partials[first + r] + 8;
             if (visible[first + r] > 0) {
+                if (scaled) rescale(tile + r * QC_PAGE, scales_of(model, page, kv_head));
                 weigh(tile + r * QC_PAGE, visible[first + r], partials[first + r], width);
+                if (scaled) rescale(tile + r * QC_PAGE, scales_of(model, page, values));
                 if (visible[first + r] > count) count = visible[first + r];
             } else {
                 memset(tile + r * QC_PAGE, 0, QC_PAGE * 4); /* adds zeros, which changes no bit */

@@ -6,9 +6,6 @@
 int64_t partial_floats(const qc_model *model);
 int64_t attention_scratch_floats(const qc_model *model); /* a thread's own, for `attend` */
 
-/* Store keys and values of one column, [kv_heads][head_dim] each, at `position` of a page table. */
-void append_column(const qc_model *model, uint8_t *const *pages, int64_t position, const float *keys, const float *values);
-
 /* Queries of `columns` neighbouring columns for one key-value head, the first at `position`; column i's queries begin at
  * queries + i * stride, [heads][head_dim]. Results go to out + i * out_stride likewise. */
 void attend(const qc_model *model, uint8_t *const *pages, int64_t position, int32_t kv_head, int32_t columns,

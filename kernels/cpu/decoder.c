@@ -3,6 +3,7 @@
 #include "attention.h"
 #include "context.h"
 #include "mamba.h"
+#include "pages.h"
 
 enum { ATTENTION_COLUMNS = 8, SPLIT_FROM = 2 * QC_SEGMENT };
 

@@ -20,6 +20,7 @@ PAGE: Final = 64  # tokens in a page of keys and values
 
 F32: Final = 0  # ggml's numbers
 F16: Final = 1
+Q8_0: Final = 8
 # ggml's type ids that the kernels multiply with as they are stored.
 FORMATS: Final = frozenset({0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 30})
 

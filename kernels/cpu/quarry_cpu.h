@@ -58,7 +58,7 @@ typedef struct {
     int32_t heads, kv_heads, head_dim, rope;
     int32_t mamba_heads, mamba_head_dim, state, state_groups;
     int32_t experts, experts_used, expert_intermediate, reserved; /* with experts, `intermediate` may be 0 */
-    int32_t conv_width, kv_format; /* QC_F16 or QC_F32: how keys and values are kept */
+    int32_t conv_width, kv_format; /* QC_F16, QC_F32 or QC_Q8_0: how keys and values are kept */
     float epsilon, embedding_multiplier, residual_multiplier, attention_multiplier, logits_divisor;
     float dt_low, dt_high, reserved_float; /* bounds of Mamba's step sizes */
     const double *inverse_frequencies; /* [head_dim / 2] */

@@ -68,6 +68,9 @@ ALWAYS f8 f8_from_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si1
 ALWAYS void f8_to_half(uint16_t *p, f8 x) {
     _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+ALWAYS f8 f8_from_bytes(const int8_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
 ALWAYS f8 f8_from_bf16(const uint16_t *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
 }
@@ -90,6 +93,7 @@ ALWAYS f8 f8_abs(f8 x) { F8_EACH(fabsf(x.v[i])); }
 ALWAYS f8 f8_power_of_two(f8 n) { F8_EACH(ldexpf(1.0f, (int)n.v[i])); }
 ALWAYS f8 f8_from_half(const uint16_t *p) { F8_EACH(half_to_float(p[i])); }
 ALWAYS void f8_to_half(uint16_t *p, f8 x) { for (int i = 0; i < 8; i++) p[i] = float_to_half(x.v[i]); }
+ALWAYS f8 f8_from_bytes(const int8_t *p) { F8_EACH((float)p[i]); }
 ALWAYS f8 f8_from_bf16(const uint16_t *p) { F8_EACH(bf16_to_float(p[i])); }
 #undef F8_EACH
 #endif

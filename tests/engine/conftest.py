@@ -22,7 +22,7 @@ from tests.engine.tool_template import TOOL_TEMPLATE
 
 @pytest.fixture(scope="session")
 def starter(starter_model: Path) -> LoadedModel:
-    return load_model(starter_model, threads=1, exact_cache=True)  # the suite runs a worker on each core
+    return load_model(starter_model, threads=1, cache="f32")  # the suite runs a worker on each core
 
 
 @pytest.fixture(scope="session")

@@ -107,11 +107,19 @@ def test_the_logits_of_every_token_are_those_of_its_prefix(decoder: Decoder[Any]
 
 
 def test_torch_computes_the_same(file: Path):
-    exact, reference = (
-        load_model(file, threads=1, **how).decoder for how in ({"exact_cache": True}, {"reference": True})
-    )
+    exact, reference = (load_model(file, threads=1, **how).decoder for how in ({"cache": "f32"}, {"reference": True}))
     text = tokens(200)
     np.testing.assert_allclose(read(exact, text), read(reference, text), rtol=1e-4, atol=1e-4)
+
+
+def test_a_cache_of_8_bits_is_near_and_its_bits_are_its_own(file: Path, decoder: Decoder[Any]):
+    one, two = (load_model(file, threads=threads, cache="q8_0").decoder for threads in (1, 2))
+    text = tokens(LONG)
+    logits = read(one, text)
+    np.testing.assert_array_equal(read(two, text, range(LONG - 3, LONG)), logits)
+    np.testing.assert_array_equal(read(two, text, (1, 64, 777)), logits)
+    whole = read(decoder, text)
+    assert 0 < np.abs(logits - whole).max() < 0.05 * np.abs(whole).max()
 
 
 def test_what_does_not_fit_is_refused(decoder: Decoder[Any]):

@@ -58,7 +58,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family_equals_llama_cpp(tmp_path: Path, name: str):
     path = write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name])
-    models = load_model(path, exact_cache=True), load_model(path, reference=True)
+    models = load_model(path, cache="f32"), load_model(path, reference=True)
     long = np.random.default_rng(0).integers(3, VOCABULARY, 150).tolist()  # more than two chunks of a scan
     with llama_cpp_client(path, **FLOAT32) as client:
         for prompt in (PROMPT, long):
@@ -88,10 +88,10 @@ def their_log_probabilities(client: httpx.Client, prompt: list[int]) -> np.ndarr
 @pytest.mark.parametrize("rope", [True, False])
 def test_hybrid_of_attention_layers_alone_equals_granite(tmp_path: Path, rope: bool):
     """llama.cpp cannot open such a file (it asserts on its empty Mamba cache), but the shape is the same decoder."""
-    granite = load_model(write_tiny(tmp_path / "granite.gguf", "granite", keys=GRANITE, rope=rope), exact_cache=True)
+    granite = load_model(write_tiny(tmp_path / "granite.gguf", "granite", keys=GRANITE, rope=rope), cache="f32")
     kv_heads = [KV_HEADS] * LAYERS
     hybrid = load_model(
-        write_tiny(tmp_path / "h.gguf", "granitehybrid", keys=GRANITE, rope=rope, kv_heads=kv_heads), exact_cache=True
+        write_tiny(tmp_path / "h.gguf", "granitehybrid", keys=GRANITE, rope=rope, kv_heads=kv_heads), cache="f32"
     )
     assert hybrid.decoder.config.family == "granitehybrid"
     np.testing.assert_array_equal(log_probabilities(hybrid, PROMPT, 4), log_probabilities(granite, PROMPT, 4))
@@ -99,10 +99,10 @@ def test_hybrid_of_attention_layers_alone_equals_granite(tmp_path: Path, rope: b
 
 def test_mamba_keys_of_a_dense_model_mean_nothing(tmp_path: Path):
     """The converter copies them from the dense 4.0 checkpoints, with other numbers than the model's."""
-    plain = load_model(write_tiny(tmp_path / "plain.gguf", "granite", keys=GRANITE), exact_cache=True)
+    plain = load_model(write_tiny(tmp_path / "plain.gguf", "granite", keys=GRANITE), cache="f32")
     keys = {**GRANITE, "ssm.state_size": 256, "ssm.inner_size": 7, "expert_count": 0}
     inert = load_model(
-        write_tiny(tmp_path / "inert.gguf", "granite", keys=keys, kv_heads=[KV_HEADS] * LAYERS), exact_cache=True
+        write_tiny(tmp_path / "inert.gguf", "granite", keys=keys, kv_heads=[KV_HEADS] * LAYERS), cache="f32"
     )
     assert inert.decoder.config == plain.decoder.config
 
@@ -110,7 +110,7 @@ def test_mamba_keys_of_a_dense_model_mean_nothing(tmp_path: Path):
 @pytest.mark.parametrize("chunk", [1, 3, 7])
 @pytest.mark.parametrize("name", ["granite", "hybrid with experts"])
 def test_reading_in_chunks_equals_reading_at_once(tmp_path: Path, name: str, chunk: int):
-    model = load_model(write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name]), exact_cache=True)
+    model = load_model(write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name]), cache="f32")
     whole = log_probabilities(model, PROMPT, len(PROMPT))
     np.testing.assert_allclose(log_probabilities(model, PROMPT, chunk), whole, atol=1e-5)
 

@@ -187,7 +187,7 @@ def exact_llama_cpp(float32_file: Path) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def exact(float32_file: Path) -> LoadedModel:
-    return load_model(float32_file, threads=1, exact_cache=True)
+    return load_model(float32_file, threads=1, cache="f32")
 
 
 def write_as_float32(source: Path, target: Path) -> None:

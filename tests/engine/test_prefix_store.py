@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,27 +13,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cpu.decoder import CpuDecoder
+from engine.cpu.packing import CacheFormat
 from engine.loader import LoadedModel, load_model
 from engine.prefill import NEAR_THE_END, PREFILL_CHUNK, Prefill
-from engine.prefix_store import MIN_TOKENS, PrefixStore
+from engine.prefix_store import MIN_FILE_TOKENS, MIN_REST_TOKENS, MIN_TOKENS, PrefixStore
 from engine.protocol import Message
 from engine.reading import Prompt
-from tests.engine.prefixes import MIB, files, read, tokens
+from tests.engine.prefixes import MIB, files, read, tokens, written
 from tests.engine.tiny import GRANITE, KV_HEADS, TinyExperts, TinyMamba, write_tiny
 
 HYBRID = {"family": "granitehybrid", "keys": GRANITE, "kv_heads": [0, KV_HEADS, 0], "rope": False}
 LONGEST = 300
 
 
-@pytest.fixture(scope="module", params=["attention", "hybrid", "hybrid with experts"])
+@pytest.fixture(scope="module", params=["attention", "hybrid", "hybrid with experts", "eight bits"])
 def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CpuDecoder:
     kinds: dict[str, dict[str, Any]] = {
         "attention": {"family": "granite", "keys": GRANITE},
         "hybrid": HYBRID | {"mamba": TinyMamba()},
         "hybrid with experts": HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts()},
+        "eight bits": HYBRID | {"mamba": TinyMamba()},
     }
     file = write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf", **kinds[request.param])
-    loaded = load_model(file, threads=1).decoder
+    loaded = load_model(file, threads=1, cache="q8_0" if request.param == "eight bits" else "f16").decoder
     assert isinstance(loaded, CpuDecoder)
     return loaded
 
@@ -72,9 +75,28 @@ def test_equal_prompts_read_nothing(decoder: CpuDecoder):
     warm, had = read(decoder, prompt, store)
     assert had == 200
     same(cold, warm)
-    warm += 1  # whoever samples writes into them
-    same(cold, read(decoder, prompt, store)[0])
-    assert (store.counts.hits, store.counts.misses) == (2, 1)
+    assert (store.counts.hits, store.counts.misses) == (1, 1)
+
+
+def test_whoever_samples_may_write_into_the_logits(decoder: CpuDecoder):
+    store, prompt = store_of(decoder), Prompt(tokens(100))
+    expected, _ = read(decoder, prompt, store)
+    for _ in range(2):
+        [prefill] = prefills(decoder, store, [prompt])
+        reading = prefill.want()
+        assert reading is not None
+        scores = prefill.take(decoder.step([reading])[0])
+        assert scores is not None
+        same(scores, expected[0])
+        scores += 1
+
+
+def test_a_prompt_that_ends_at_anothers_border_has_no_logits_there(decoder: CpuDecoder):
+    store, text = store_of(decoder), tokens(150)
+    read(decoder, Prompt(text, (100,)), store)
+    logits, had = read(decoder, Prompt(text[:100]), store)
+    assert had == 0
+    same(logits, read(decoder, Prompt(text[:100]))[0])
 
 
 def test_a_prompt_starts_at_the_longest_border_it_shares(decoder: CpuDecoder):
@@ -100,17 +122,44 @@ def test_a_conversation_goes_on_after_its_answer(decoder: CpuDecoder):
 
 @pytest.mark.parametrize("length", [65, 128, 200])
 def test_a_restarted_engine_goes_on_with_the_same_bits(decoder: CpuDecoder, tmp_path: Path, length: int):
-    prompt, answer = Prompt(tokens(length + 90), (length,)), tokens(70, 1)
+    prompt, answer = Prompt(tokens(length + MIN_REST_TOKENS), (length,)), tokens(70, 1)
     with files(tmp_path) as disk:
         cold, _ = read(decoder, prompt, store_of(decoder, files=disk), answer)
     with files(tmp_path) as disk:
         warm, had = read(decoder, prompt, store_of(decoder, files=disk), answer)
-        assert had == length + 90
+        assert had == length + MIN_REST_TOKENS
         same(warm, cold)
         other = Prompt([*prompt.tokens[:length], *tokens(30, 2)], (length,))
         logits, had = read(decoder, other, store_of(decoder, files=disk))
         assert had == length
         same(logits, read(decoder, other)[0])
+
+
+def test_what_is_used_from_memory_or_disk_is_used_on_disk(decoder: CpuDecoder, tmp_path: Path):
+    prompt = Prompt(tokens(200))
+    with files(tmp_path) as disk:
+        store = store_of(decoder, files=disk)
+        read(decoder, prompt, store)
+        assert written(disk, 1)
+        [path] = tmp_path.iterdir()
+        for used in (store, store_of(decoder, files=disk)):
+            os.utime(path, (1, 1))
+            assert read(decoder, prompt, used)[1] == 200
+            assert path.stat().st_mtime > 1
+
+
+def test_what_spares_little_has_no_file(decoder: CpuDecoder, tmp_path: Path):
+    least = MIN_FILE_TOKENS
+    for folder, length, cuts, expected in (
+        ("short", least - 1, (), 0),
+        ("one part", least, (), 1),
+        ("near", 2 * least + 255, (least, 2 * least - 1), 2),
+        ("a short rest", 2 * least + 255, (least, 2 * least), 2),
+        ("a long rest", 2 * least + 256, (least, 2 * least), 3),
+    ):
+        with files(tmp_path / folder) as disk:
+            read(decoder, Prompt(tokens(length), cuts), store_of(decoder, files=disk))
+        assert len(list((tmp_path / folder).iterdir())) == expected, folder
 
 
 def test_another_model_or_kernel_finds_nothing(decoder: CpuDecoder, tmp_path: Path):
@@ -122,12 +171,14 @@ def test_another_model_or_kernel_finds_nothing(decoder: CpuDecoder, tmp_path: Pa
         assert read(decoder, prompt, store_of(decoder, files=disk))[1] == 200
 
 
-def test_the_exact_cache_is_another_kernel(tmp_path: Path):
+def test_another_cache_format_is_another_kernel(tmp_path: Path):
     file = write_tiny(tmp_path / "tiny.gguf")
-    half, exact = (load_model(file, threads=1, exact_cache=exact).decoder for exact in (False, True))
-    assert isinstance(half, CpuDecoder)
-    assert isinstance(exact, CpuDecoder)
-    assert half.fingerprint != exact.fingerprint
+    fingerprints = set()
+    for cache in get_args(CacheFormat):
+        loaded = load_model(file, threads=1, cache=cache).decoder
+        assert isinstance(loaded, CpuDecoder)
+        fingerprints.add(loaded.fingerprint)
+    assert len(fingerprints) == len(get_args(CacheFormat)) > 1
 
 
 def test_shared_pages_count_once(decoder: CpuDecoder):

@@ -112,7 +112,7 @@ def decoders(folder: Path) -> list[Decoder[Any]]:
         config, weights = checkpoint.config, checkpoint.weights
         found: list[Decoder[Any]] = [TorchDecoder(config, weights)]
         if why_not(config) is None:
-            found.append(CpuDecoder(config, weights, 1, exact_cache=True))
+            found.append(CpuDecoder(config, weights, 1, cache="f32"))
     return found
 
 

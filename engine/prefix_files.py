@@ -74,6 +74,11 @@ class PrefixFiles:
                 return True
         return os.path.exists(self._path(key))  # Path.exists raises where the folder is closed to us
 
+    def touch(self, key: bytes) -> None:
+        """Say that the state in this file was used now, though from memory."""
+        with suppress(OSError):
+            os.utime(self._path(key))
+
     def save(self, key: bytes, tokens: int, parts: Sequence[NDArray[Any]]) -> None:
         """Write a state of `tokens` tokens soon. Its parts must not change any more."""
         with self._lock:
@@ -96,7 +101,6 @@ class PrefixFiles:
                 memory = np.empty(size, np.uint8)
                 if header != _header(tokens, key, size, _read(file, memory)):
                     raise ValueError("its checksum is wrong")
-            os.utime(path)  # used now
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         except (OSError, ValueError, MemoryError) as error:
@@ -183,7 +187,8 @@ class PrefixFiles:
         total = sum(bytes_ for _, bytes_, _ in found)
         while found and total + size > self._limit >= size:
             _, freed, path = found.pop()
-            Path(path).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                Path(path).unlink()
             total -= freed
         with self._lock:
             files = sum(path.endswith(SUFFIX) for *_, path in found)

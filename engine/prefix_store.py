@@ -20,8 +20,10 @@ from engine.prefix_files import FileCounts, PrefixFiles
 from engine.reading import KeepableState, KeepingDecoder
 
 MIN_TOKENS: Final = 16  # fewer are read again in no time
-# A file is worth it where a restarted engine would read at least so many tokens again without it.
+# A file is worth it where a restarted engine would read at least so many tokens again without it. Whole prompts come
+# again less often than their beginnings: where one of these has a file, the rest must be longer.
 MIN_FILE_TOKENS: Final = 64
+MIN_REST_TOKENS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class PrefixStore:
         for prefix in reversed(prefixes):
             entry = self._entries.get(prefix.key) or self._restored(prefix)
             if entry is not None:
+                if self._files is not None:
+                    self._files.touch(prefix.key)
                 self._add(prefix.key, entry)
                 self._hits += 1
                 return entry.state.fork(capacity), entry.logits if prefix.length == length else None
@@ -145,7 +149,7 @@ class PrefixStore:
         self._add(prefix.key, entry)
         if self._files is not None:
             near = next((each.length for each in reversed(shorter) if self._files.has(each.key)), 0)
-            if prefix.length - near >= MIN_FILE_TOKENS:
+            if prefix.length - near >= (MIN_REST_TOKENS if prefix.whole and near else MIN_FILE_TOKENS):
                 self._files.save(prefix.key, prefix.length, entry.arrays)
 
     def keep_answer(self, tokens: Sequence[int], state: KeepableState) -> None:

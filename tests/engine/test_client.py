@@ -64,7 +64,9 @@ def test_streams_from_our_engine(server: Engine):
             assert finished.reason is FinishReason.LENGTH
             assert finished.usage.completion_tokens == 12
             assert finished.usage.tokens_per_second > 0
-            assert (await collect(client))[0] == text
+            again, finished = await collect(client)
+            assert again == text
+            assert finished.usage.cached_tokens == finished.usage.prompt_tokens
 
     asyncio.run(run())
 

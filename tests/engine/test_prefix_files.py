@@ -125,7 +125,7 @@ def test_the_least_recently_used_files_go_first(tmp_path: Path):
     foreign = tmp_path / "notes.txt"
     foreign.write_text("not ours")
     with files(tmp_path, 3 * paths[0].stat().st_size) as opened:
-        assert opened.load(keys[0], 100, SIZE) is not None  # used now
+        opened.touch(keys[0])
         opened.save(keys[3], 100, PARTS)
         assert until(lambda: opened.has(keys[3]) and not opened.has(keys[1]))
         assert [opened.has(key) for key in keys] == [True, False, True, True]

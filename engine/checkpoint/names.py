@@ -64,6 +64,8 @@ _GGUF_LAYER: Final[Mapping[str, str]] = {
 _TO_GGUF_LAYER: Final = {part: name for name, part in reversed(list(_GGUF_LAYER.items()))}
 _TO_GGUF_LAYER_WITH_EXPERTS: Final = {part: name for name, part in _GGUF_LAYER.items()}
 _TO_GGUF_WHOLE: Final = {part: name for name, part in _GGUF_WHOLE.items()}
+# Rows that llama.cpp's converter interleaves.
+_TURNED: Final = (".attention.q", ".attention.k", ".attention.q_bias", ".attention.k_bias")
 _GGUF_LAYER_NAME: Final = re.compile(r"blk\.(0|[1-9]\d{0,3})\.(.+)")
 
 _FOLDER_WHOLE: Final[Mapping[str, str]] = {
@@ -204,9 +206,6 @@ def gguf_shape(name: str, shape: Shape, config: ModelConfig) -> Shape:
     if name.endswith(".mamba.norm") and config.mamba and config.mamba.groups > 1:
         return (config.mamba.groups, config.mamba.inner // config.mamba.groups)
     return shape
-
-
-_TURNED: Final = (".attention.q", ".attention.k", ".attention.q_bias", ".attention.k_bias")
 
 
 def gguf_rows_to_canonical(name: str, values: Floats, config: ModelConfig) -> Floats:

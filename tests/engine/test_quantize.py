@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,25 +11,16 @@ import gguf
 import httpx
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 
 from engine.checkpoint.dequantize import TYPE_NAMES
-from engine.checkpoint.gguf import GgufFile
-from engine.checkpoint.gguf_writer import TensorSource, Value, encoded_keys, write_gguf
 from engine.checkpoint.source import open_checkpoint
-from engine.errors import ModelFileError, OutputError
 from engine.loader import LoadedModel, load_model
-from engine.protocol import Message
 from engine.quantize import MIXTURES, Q4_K, Q6_K, Q8_0, quantize, stored_type
 from engine.reading import Reading
-from engine.tokenizer import PRE_TOKENIZERS
 from tests.engine.oracle import FLOAT32, llama_cpp_client
 from tests.engine.tiny import VOCABULARY, write_tiny
-from tests.engine.tiny_folder import CONFIG, write_tiny_folder
-from tests.requirements import ROOT
+from tests.engine.tiny_folder import write_tiny_folder
 
 # Wide enough for blocks of 256, but for the shared part's down projection beside experts (96 wide: blocks of 32).
 WIDE: dict[str, Any] = {
@@ -206,243 +193,3 @@ def test_a_head_of_its_own_shows_most(tmp_path: Path):
     with open_checkpoint(write_tiny(tmp_path / "tiny.gguf", tied=False)) as checkpoint:
         kinds = [stored_type(name, 256, checkpoint.config, Q4_K) for name in ("embed", "head")]
     assert kinds == [Q4_K, Q6_K]
-
-
-# -- the tokenizer ----------------------------------------------------------------------------------------------------
-
-HUGGING_FACE = {  # as published tokenizer.json files spell the rules
-    "gpt-2": pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-    "smollm": pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    ),
-    "dbrx": pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PRE_TOKENIZERS["dbrx"][0]), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    ),
-}
-
-
-def change_tokenizer(folder: Path, change: Callable[[Tokenizer], object]) -> Path:
-    path = folder / "tokenizer.json"
-    tokenizer = Tokenizer.from_file(str(path))
-    change(tokenizer)
-    tokenizer.save(str(path))
-    return folder
-
-
-def set_rules(name: str) -> Callable[[Tokenizer], object]:
-    def change(tokenizer: Tokenizer) -> None:
-        tokenizer.pre_tokenizer = HUGGING_FACE["dbrx" if name == "llama-bpe" else name]
-        tokenizer.model.ignore_merges = name == "llama-bpe"
-        tokenizer.add_tokens([AddedToken("<tool>", special=False)])
-        tokenizer.add_special_tokens([AddedToken("<|extra|>", special=True)])
-
-    return change
-
-
-@pytest.fixture(scope="module", params=sorted(PRE_TOKENIZERS))
-def both(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[LoadedModel, LoadedModel, str]:
-    """A folder with added tokens and rows without tokens, and what is written from it."""
-    folder = tmp_path_factory.mktemp("tokenizer")
-    source = change_tokenizer(write_tiny_folder(folder / "model", vocab_size=VOCABULARY + 6), set_rules(request.param))
-    quantize(source, folder / "out.gguf", MIXTURES["q8_0"], 1, silent)
-    return load_model(source, threads=1), load_model(folder / "out.gguf", threads=1), request.param
-
-
-def test_vocabulary_and_template_stay(both: tuple[LoadedModel, LoadedModel, str]):
-    source, written, rules = both
-    ours, theirs = source.tokenizer.vocabulary, written.tokenizer.vocabulary
-    assert theirs.pre == rules
-    assert theirs.tokens[:-4] == ours.tokens[:-4]
-    assert (theirs.kinds, theirs.end_ids, theirs.bos, theirs.add_bos) == (
-        ours.kinds,
-        ours.end_ids,
-        ours.bos,
-        ours.add_bos,
-    )
-    assert (theirs.bos_text, theirs.eos_text) == (ours.bos_text, ours.eos_text)
-    messages = [Message("user", ("Hello",))]
-    assert written.template.encode(messages).tokens == source.template.encode(messages).tokens
-
-
-@given(st.text(max_size=80) | st.text("aA12 '\nst.<|extra|><tool>hel", max_size=80), st.booleans())
-def test_text_becomes_the_same_tokens(both: tuple[LoadedModel, LoadedModel, str], text: str, control: bool):
-    source, written, _ = both
-    assert written.tokenizer.encode(text, control=control) == source.tokenizer.encode(text, control=control)
-
-
-def split_at_spaces(tokenizer: Tokenizer) -> None:
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(" ", "isolated"), byte_level])
-
-
-def normalise(tokenizer: Tokenizer) -> None:
-    tokenizer.normalizer = normalizers.NFC()
-
-
-UNKNOWN: dict[str, tuple[Callable[[Tokenizer], object], str]] = {
-    "rules": (split_at_spaces, "cuts text by other rules than gpt-2"),
-    "normaliser": (normalise, "changes the text before"),
-}
-
-
-@pytest.mark.parametrize("name", UNKNOWN)
-def test_a_tokenizer_without_a_name_is_refused(tmp_path: Path, name: str):
-    change, message = UNKNOWN[name]
-    source = change_tokenizer(write_tiny_folder(tmp_path / "model"), change)
-    with pytest.raises(ModelFileError, match=message):
-        quantize(source, tmp_path / "out.gguf", MIXTURES["q8_0"], 1, silent)
-
-
-# -- what goes wrong leaves nothing -----------------------------------------------------------------------------------
-
-
-def put(folder: Path, name: str, change: Callable[[np.ndarray], object]) -> None:
-    weights = {key: values.copy() for key, values in load_file(folder / "model.safetensors").items()}
-    change(weights[name])
-    save_file(weights, folder / "model.safetensors")
-
-
-def config_with(**changes: Any) -> Callable[[Path], object]:
-    return lambda folder: (folder / "config.json").write_text(json.dumps(CONFIG | changes))
-
-
-REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "not a number": (lambda f: put(f, "model.norm.weight", lambda v: v.fill(np.nan)), "not a number"),
-    "too large": (
-        lambda f: put(f, "model.embed_tokens.weight", lambda v: v.fill(-1e5)),
-        "embed holds a number too large",
-    ),
-    "cut": (lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-9]), "damaged"),
-    "no tensor for a bias": (config_with(attention_bias=True), "bias is missing"),
-    "bounded steps": (config_with(time_step_limit=[0.1, 0.5]), "bound their time steps"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_read_or_written_is_one_sentence(tmp_path: Path, name: str):
-    change, message = REFUSED[name]
-    source = write_tiny_folder(tmp_path / "model")
-    change(source)
-    with pytest.raises(ModelFileError, match=message):
-        quantize(source, tmp_path / "out.gguf", MIXTURES["q4_k_m"], 1, silent)
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
-
-
-def test_experts_without_positions_have_no_key(tmp_path: Path):
-    """llama.cpp's granitemoe rotates whatever the file says (compared with it in float32)."""
-    source = write_tiny_folder(tmp_path / "model", layer_types=["attention"] * 3)
-    with pytest.raises(ModelFileError, match="attention layers without positions"):
-        quantize(source, tmp_path / "out.gguf", MIXTURES["q8_0"], 1, silent)
-
-
-def test_a_quantised_model_is_not_rounded_again(tmp_path: Path):
-    source = write_tiny(tmp_path / "tiny.gguf", quantise=gguf.GGMLQuantizationType.Q8_0)
-    with pytest.raises(ModelFileError, match=r"embed is Q8_0.*take a file with F32"):
-        quantize(source, tmp_path / "out.gguf", MIXTURES["q4_k_m"], 1, silent)
-
-
-def test_what_exists_is_left_as_it_is(tmp_path: Path):
-    source = write_tiny(tmp_path / "tiny.gguf")
-    before = source.read_bytes()
-    with pytest.raises(OutputError, match=r"tiny\.gguf exists"):
-        quantize(source, source, MIXTURES["q8_0"], 1, silent)
-    assert source.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [source]
-
-
-def test_too_little_room_is_told_before_a_byte_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
-    with pytest.raises(OutputError, match=r"needs 0 MB and 0 MB of the disk are free; nothing was written"):
-        quantize(write_tiny(tmp_path / "tiny.gguf"), tmp_path / "out.gguf", MIXTURES["q8_0"], 1, silent)
-    assert not list(tmp_path.glob("*out*"))
-
-
-def test_whoever_stops_it_finds_nothing(tmp_path: Path):
-    def stop(_line: str) -> None:
-        raise KeyboardInterrupt
-
-    source = write_tiny(tmp_path / "tiny.gguf")
-    with pytest.raises(KeyboardInterrupt):
-        quantize(source, tmp_path / "out.gguf", MIXTURES["q8_0"], 2, stop)
-    assert list(tmp_path.iterdir()) == [source]
-
-
-FULL = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
-def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path):
-    """The system refuses the 50,001st byte."""
-    source = write_tiny(tmp_path / "tiny.gguf")
-    command = [sys.executable, "-c", FULL + "runpy.run_module('engine', run_name='__main__')", "quantize"]
-    done = subprocess.run([*command, source, tmp_path / "out.gguf"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    *_, last = done.stderr.splitlines()
-    assert last.endswith("out.gguf cannot be written (File too large); nothing of it was kept.")
-    assert list(tmp_path.iterdir()) == [source]
-
-
-def test_the_command(tmp_path: Path):
-    source = write_tiny(tmp_path / "tiny.gguf")
-    command: list[str | Path] = [sys.executable, "-m", "engine", "quantize"]
-    command += [source, tmp_path / "out.gguf", "--type", "q8_0"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-2:] == ["100 % of 0.1 MB", f"{tmp_path / 'out.gguf'}: 0.1 MB of Q8_0"]
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 2
-    assert len(again.stderr.splitlines()) == 1
-
-
-# -- the writer -------------------------------------------------------------------------------------------------------
-
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
-VALUES: st.SearchStrategy[Value] = st.one_of(
-    st.text(max_size=30),
-    st.booleans(),
-    st.integers(0, 2**32 - 1).map(np.uint32),
-    st.floats(width=32, allow_nan=False).map(np.float32),
-    st.lists(st.text(max_size=9), min_size=1, max_size=5),
-    st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=5).map(lambda values: np.array(values, np.int32)),
-)
-
-
-@given(
-    st.dictionaries(NAMES, VALUES, max_size=6),
-    st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=4), max_size=4),
-)
-def test_what_is_written_is_read(
-    tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Value], shapes: list[list[int]]
-):
-    """By our reader; that it reads what the third-party one reads is tested beside it."""
-    path = tmp_path_factory.getbasetemp() / "any.gguf"
-    path.unlink(missing_ok=True)
-    keys.pop("general.alignment", None)
-    arrays = [np.random.default_rng(i).random(shape, np.float32) for i, shape in enumerate(shapes)]
-    tensors = [
-        TensorSource(f"t{i}", array.shape, 0, lambda array=array: [array.reshape(-1).view(np.uint8)])
-        for i, array in enumerate(arrays)
-    ]
-    write_gguf(path, encoded_keys(keys), tensors)
-    file = GgufFile(path)
-    assert {
-        key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in keys.items()
-    } == file.metadata
-    for i, array in enumerate(arrays):
-        entry = file.tensors[f"t{i}"]
-        assert entry.shape == array.shape
-        assert file.file.view(entry.offset, entry.size).tobytes() == array.tobytes()
-    file.close()
-
-
-def test_pieces_that_are_too_short_leave_nothing(tmp_path: Path):
-    tensor = TensorSource("t", (4,), 0, lambda: [np.zeros(12, np.uint8)])
-    with pytest.raises(ValueError, match="12 bytes of tensor t"):
-        write_gguf(tmp_path / "short.gguf", [], [tensor])
-    assert list(tmp_path.iterdir()) == []

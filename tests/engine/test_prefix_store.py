@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cpu.decoder import CpuDecoder
+from engine.cpu.packing import CacheFormat
 from engine.loader import LoadedModel, load_model
 from engine.prefill import NEAR_THE_END, PREFILL_CHUNK, Prefill
 from engine.prefix_store import MIN_FILE_TOKENS, MIN_REST_TOKENS, MIN_TOKENS, PrefixStore
@@ -25,15 +26,16 @@ HYBRID = {"family": "granitehybrid", "keys": GRANITE, "kv_heads": [0, KV_HEADS, 
 LONGEST = 300
 
 
-@pytest.fixture(scope="module", params=["attention", "hybrid", "hybrid with experts"])
+@pytest.fixture(scope="module", params=["attention", "hybrid", "hybrid with experts", "eight bits"])
 def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CpuDecoder:
     kinds: dict[str, dict[str, Any]] = {
         "attention": {"family": "granite", "keys": GRANITE},
         "hybrid": HYBRID | {"mamba": TinyMamba()},
         "hybrid with experts": HYBRID | {"mamba": TinyMamba(), "experts": TinyExperts()},
+        "eight bits": HYBRID | {"mamba": TinyMamba()},
     }
     file = write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf", **kinds[request.param])
-    loaded = load_model(file, threads=1).decoder
+    loaded = load_model(file, threads=1, cache="q8_0" if request.param == "eight bits" else "f16").decoder
     assert isinstance(loaded, CpuDecoder)
     return loaded
 
@@ -169,12 +171,14 @@ def test_another_model_or_kernel_finds_nothing(decoder: CpuDecoder, tmp_path: Pa
         assert read(decoder, prompt, store_of(decoder, files=disk))[1] == 200
 
 
-def test_the_exact_cache_is_another_kernel(tmp_path: Path):
+def test_another_cache_format_is_another_kernel(tmp_path: Path):
     file = write_tiny(tmp_path / "tiny.gguf")
-    half, exact = (load_model(file, threads=1, exact_cache=exact).decoder for exact in (False, True))
-    assert isinstance(half, CpuDecoder)
-    assert isinstance(exact, CpuDecoder)
-    assert half.fingerprint != exact.fingerprint
+    fingerprints = set()
+    for cache in get_args(CacheFormat):
+        loaded = load_model(file, threads=1, cache=cache).decoder
+        assert isinstance(loaded, CpuDecoder)
+        fingerprints.add(loaded.fingerprint)
+    assert len(fingerprints) == len(get_args(CacheFormat)) > 1
 
 
 def test_shared_pages_count_once(decoder: CpuDecoder):

@@ -18,7 +18,7 @@
 #define QC_API __attribute__((visibility("default")))
 #endif
 
-#define QC_ABI 5
+#define QC_ABI 6
 #define QC_GROUP 8       /* rows packed beside each other */
 #define QC_PAGE 64       /* tokens in a page of keys and values */
 #define QC_SEGMENT 512   /* tokens whose attention is summed before segments are combined */

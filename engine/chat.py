@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import jinja2
@@ -150,9 +151,9 @@ class _Marks:
             if part and first < last:
                 places.append((min(max(at + len(part), first), last), self.end))
             at += len(part) + 1
-        for place, mark in reversed(places):
-            text = text[:place] + mark + text[place:]
-        return text
+        cuts = [0, *(place for place, _ in places), len(text)]
+        pieces = [text[start:end] for start, end in pairwise(cuts)]
+        return "".join(piece + mark for piece, mark in zip(pieces, [*(mark for _, mark in places), ""], strict=True))
 
     def places(self, text: str) -> tuple[list[tuple[int, bool]], str]:
         """Each border's position and whether an answer begins there, and the text without the marks."""

@@ -16,6 +16,7 @@ from engine.reading import Decoder, Prompt, Reading
 PREFILL_CHUNK: Final = 128
 # A prompt keeps so many of its first borders (brand voice, source text) and of its last ones (the newest messages).
 KEPT_AT_EACH_END: Final = 4
+LOOKED_UP_AT_EACH_END: Final = 64
 # The last border is not kept where only so few tokens, the template's, come after it: the whole prompt is.
 NEAR_THE_END: Final = 8
 
@@ -36,9 +37,11 @@ class Prefill:
         self._store = store
         self._logits: NDArray[np.float32] | None = None  # after the whole prompt
         length = len(prompt.tokens)
-        kept = _worth_keeping(prompt.borders, length)
+        near = prompt.borders[-1:] if length - max(prompt.borders, default=0) <= NEAR_THE_END else ()
+        kept = _at_ends(prompt.borders[: len(prompt.borders) - len(near)], KEPT_AT_EACH_END)
+        borders, answers = (_at_ends(each, LOOKED_UP_AT_EACH_END) for each in (prompt.borders, prompt.answers))
         self._cuts = sorted({*kept, *range(PREFILL_CHUNK, length, PREFILL_CHUNK), length})
-        self._prefixes = store.prefixes(prompt.tokens, prompt.borders, (*prompt.answers, length)) if store else []
+        self._prefixes = store.prefixes(prompt.tokens, borders, {*answers, length}) if store else []
         self._kept = [prefix for prefix in self._prefixes if prefix.length in ({length} if prefix.whole else kept)]
         self._promised: set[bytes] = set()
 
@@ -94,7 +97,5 @@ class Prefill:
         return True
 
 
-def _worth_keeping(borders: Sequence[int], length: int) -> set[int]:
-    if borders and length - borders[-1] <= NEAR_THE_END:
-        borders = borders[:-1]
-    return {*borders[:KEPT_AT_EACH_END], *borders[-KEPT_AT_EACH_END:]}
+def _at_ends(borders: Sequence[int], count: int) -> set[int]:
+    return {*borders[:count], *borders[-count:]}

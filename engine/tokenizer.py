@@ -163,8 +163,10 @@ class TextTokenizer:
             else:
                 encoding = self._bpe.encode(piece.replace(mark, ""))
                 ends = [last for _, last in encoding.offsets] if inside else []
+                cleaned, done = 0, start
                 for place in inside:
-                    cleaned = len(piece[: place - start].replace(mark, ""))
+                    cleaned += len(piece[done - start : place - start].replace(mark, ""))
+                    done = place
                     before.append(len(ids) + (bisect_right(ends, cleaned) if cleaned else 0))
                 ids.extend(encoding.ids)
             start = end

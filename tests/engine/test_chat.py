@@ -117,6 +117,11 @@ def test_a_border_is_before_the_token_that_it_would_cut(starter: LoadedModel, te
     assert prompt.borders == tuple(sorted(borders))
 
 
+def test_a_message_of_very_many_parts_takes_no_longer_than_its_text(starter: LoadedModel):
+    prompt = starter.template.encode([Message("user", ("a",) * 100_000)])  # minutes, if each cost the whole text
+    assert len(prompt.borders) == 100_000
+
+
 def test_a_template_that_looks_at_the_characters_has_no_borders(starter: LoadedModel):
     assert borders(starter, TEMPLATES["hides"], Message("user", ("abc", "def"))) == []
 

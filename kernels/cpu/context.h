@@ -64,7 +64,7 @@ static inline atomic_llong *counter(walk *w) { return &w->context->counters[w->c
 static inline void barrier(walk *w) { pool_barrier(w->context->pool); }
 
 /* Groups of a matrix that a thread takes at a time, a multiple of `step`. */
-int64_t tile_groups(const qc_context *context, const qc_matrix *matrix, int64_t groups, int64_t step);
+int64_t tile_groups(const qc_context *context, const qc_matrix *matrix, int64_t groups, int64_t columns, int64_t step);
 /* This thread's share of a product; others may still be at it when this one returns. */
 void multiply_share(walk *w, const qc_matrix *matrix, const inputs *in, int64_t columns, const outputs *out);
 

@@ -45,7 +45,10 @@ static void multiply_experts(walk *w, const qc_matrix *matrix, const inputs *in,
     const expert_memory *m = &w->context->experts;
     int64_t rows = matrix->rows / w->context->model->experts, groups = rows / 8, width = matrix->columns;
     int64_t bytes = width / format_columns(matrix->format) * block_bytes(matrix->format);
-    int64_t tile = tile_groups(w->context, matrix, groups, out->swiglu ? 2 : 1), tiles = (groups + tile - 1) / tile;
+    int64_t columns = w->context->batch->columns; /* at most so many share an expert */
+    int64_t tile = tile_groups(w->context, matrix, m->active_count * groups, columns, out->swiglu ? 2 : 1);
+    if (tile > groups) tile = groups;
+    int64_t tiles = (groups + tile - 1) / tile;
     atomic_llong *next = counter(w);
     for (;;) {
         int64_t item = atomic_fetch_add(next, 1), a = item / tiles, first = item % tiles * tile;

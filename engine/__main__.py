@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--context", type=_from(16, 1 << 24), metavar="N", help="tokens of prompt and answer together")
     serve.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     size = _from(0, 1 << 24)
+    serve.add_argument(
+        "--memory",
+        type=_from(1, 1 << 24),
+        metavar="MIB",
+        help="for answers in progress (default: most of what is free)",
+    )
     serve.add_argument("--prefix-memory", type=size, default=512, metavar="MIB", help="for read prompts (default 512)")
     serve.add_argument("--prefix-dir", type=Path, metavar="DIR", help="keep read prompts on disk too, in this folder")
     serve.add_argument("--prefix-disk", type=size, default=2048, metavar="MIB", help="so much there (default 2048)")
@@ -112,6 +118,7 @@ def _serve(options: argparse.Namespace) -> int:
     from engine.cpu.decoder import CpuDecoder
     from engine.errors import ModelFileError
     from engine.loader import load_model
+    from engine.memory import LEAST_MEMORY, free_memory
     from engine.prefix_files import PrefixFiles
     from engine.prefix_store import PrefixStore
     from engine.scheduler import Scheduler
@@ -130,7 +137,10 @@ def _serve(options: argparse.Namespace) -> int:
     if not token:
         token = secrets.token_urlsafe(32)
         sys.stderr.write(f"{model.info.id} answers at http://{host}:{port}/v1 with the token {token}\n")
-    scheduler = Scheduler(options.parallel, options.queue, model.decoder.step)
+    memory = max(free_memory() - (options.prefix_memory << 20), LEAST_MEMORY)
+    if options.memory:
+        memory = options.memory << 20
+    scheduler = Scheduler(options.parallel, options.queue, model.decoder.step, memory)
     threading.Thread(target=scheduler.run, name="generate", daemon=True).start()
     files = prefixes = None
     if isinstance(model.decoder, CpuDecoder):  # torch's numbers depend on how a text is cut

@@ -21,7 +21,7 @@ from engine.generation import Event, Generation
 from engine.guard import error_body
 from engine.metrics import Metrics
 from engine.protocol import Delta, Finished, Usage
-from engine.scheduler import QueueFull, Scheduler
+from engine.scheduler import QueueFull, Scheduler, TooLarge
 from engine.structure import StructureError
 
 Emit = Callable[[Event], object]
@@ -49,7 +49,7 @@ class Answer:
         }
 
     def start(self, scheduler: Scheduler, make: Callable[[int, Emit], Generation]) -> None:
-        """Queue a generation for each choice, made of its index and its listener. Raises RequestError (429)."""
+        """Queue a generation for each choice, made of its index and its listener. Raises RequestError (429, 400)."""
         loop = asyncio.get_running_loop()
 
         def emit(index: int, event: Event) -> None:
@@ -62,6 +62,9 @@ class Answer:
         except QueueFull as error:
             self.cancel()
             raise queue_full() from error
+        except TooLarge as error:
+            self.cancel()
+            raise too_large(max(each.memory for each in self._generations), scheduler.memory or 0) from error
 
     def cancel(self) -> None:
         """Stop generating; harmless at the end."""
@@ -167,6 +170,14 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._answer.cancel()
+
+
+def too_large(needed: int, there: int) -> RequestError:
+    message = (
+        f"With its prompt this answer may take {needed / 1e6:,.0f} MB, and the engine has {there / 1e6:,.0f} MB for "
+        "answers; ask for fewer tokens, or start it with --cache q8_0 or more --memory."
+    )
+    return RequestError(400, message, field="max_tokens", code="insufficient_memory")
 
 
 def queue_full() -> RequestError:

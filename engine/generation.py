@@ -46,6 +46,7 @@ class Generation:
         max_tokens = min(max_tokens, model.info.context - len(prompt.tokens))
         # the last token is never read, but a prompt whose answer is empty still needs its own place
         self._prefill = Prefill(model.decoder, prompt, len(prompt.tokens) + max_tokens, prefixes)
+        self.memory = model.decoder.state_bytes(len(prompt.tokens) + max_tokens)
         self._decoding = Decoding(
             model.tokenizer,
             Sampler(sampling, seed, prompt.tokens),

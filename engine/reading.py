@@ -75,6 +75,9 @@ class Decoder(Protocol[S]):
     def new_state(self, capacity: int) -> S:
         """An empty sequence of at most `capacity` tokens."""
 
+    def state_bytes(self, length: int) -> int:
+        """How much memory a state of `length` tokens takes."""
+
     def step(self, readings: Sequence[Reading[S]]) -> list[NDArray[np.float32]]:
         """Let each sequence read its tokens; the logits of its last ones, (last, vocabulary)."""
 
@@ -85,9 +88,6 @@ class KeepingDecoder(Decoder[S], Protocol[S]):
     @property
     def fingerprint(self) -> bytes:
         """Of all but the model's file that decides what is in a state's parts."""
-
-    def state_bytes(self, length: int) -> int:
-        """How large the parts of a state of `length` tokens are together."""
 
     def restore(self, length: int, memory: NDArray[np.uint8]) -> S:
         """The state of `length` tokens whose parts, one after the other, are `memory`; it is used, not copied."""

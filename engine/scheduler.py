@@ -27,11 +27,19 @@ class QueueFull(Exception):
     """As many jobs wait as may wait."""
 
 
+class TooLarge(Exception):
+    """The job alone needs more memory than there is for all."""
+
+
 class Job(Protocol):
     """One sequence; its methods are called by the scheduler's thread alone, `cancelled` by any."""
 
     @property
     def cancelled(self) -> bool: ...
+
+    @property
+    def memory(self) -> int:
+        """The most bytes that its state may take."""
 
     def want(self) -> Reading[Any] | None:
         """What it reads next, of STEP_TOKENS at most; asked again if it had to wait.
@@ -52,10 +60,14 @@ class Job(Protocol):
 class Scheduler:
     """At most `parallel` jobs run together, at most `waiting` more wait, first come first served.
 
+    Together those that run may take `memory` bytes: the next one waits until there is room for all it may need, so that
+    no answer breaks off for want of memory. None: no bound.
+
     A cancelled job is closed before the next step, so a cancellation costs at most one step.
     """
 
-    def __init__(self, parallel: int, waiting: int, step: Step) -> None:
+    def __init__(self, parallel: int, waiting: int, step: Step, memory: int | None = None) -> None:
+        self.memory = memory
         self._step = step
         self._parallel = parallel
         self._limit = waiting
@@ -66,7 +78,9 @@ class Scheduler:
         self._stopping = False
 
     def submit(self, job: Job) -> None:
-        """Queue a job; raises QueueFull."""
+        """Queue a job; raises QueueFull and TooLarge."""
+        if self.memory is not None and job.memory > self.memory:
+            raise TooLarge
         with self._changed:
             self._drop_cancelled(self._waiting)
             if not self._room(1):
@@ -138,12 +152,15 @@ class Scheduler:
                 self._drop_cancelled(self._waiting)
                 self._drop_cancelled(self._running)
                 self._running = deque(sorted(self._running, key=self._served.__contains__))
-                while self._waiting and len(self._running) < self._parallel:
+                while self._waiting and len(self._running) < self._parallel and self._fits(self._waiting[0]):
                     self._running.append(self._waiting.popleft())
                 if self._running:
                     return list(self._running)
                 self._changed.wait()
             return None
+
+    def _fits(self, job: Job) -> bool:
+        return self.memory is None or job.memory + sum(other.memory for other in self._running) <= self.memory
 
     @staticmethod
     def _drop_cancelled(jobs: deque[Job]) -> None:

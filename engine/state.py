@@ -21,6 +21,10 @@ class AttentionState:
     keys: torch.Tensor
     values: torch.Tensor
 
+    @property
+    def parts(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.keys, self.values
+
     def append(self, keys: torch.Tensor, values: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Store keys and values (l, kv_heads, head_dim) after `length` tokens; all so far, (kv_heads, n, head_dim)."""
         end = length + keys.shape[0]
@@ -38,6 +42,10 @@ class MambaState:
 
     convolution: torch.Tensor
     ssm: torch.Tensor
+
+    @property
+    def parts(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.convolution, self.ssm
 
 
 LayerState = AttentionState | MambaState

@@ -49,7 +49,7 @@ class CpuDecoder:
         return repr((library, LAYOUT, self._packed.model.kv_format, self._page_bytes)).encode()
 
     def state_bytes(self, length: int) -> int:
-        """How large the parts of a state of `length` tokens are together."""
+        """How much memory a state of `length` tokens takes: its parts together."""
         empty, pages = self.new_state(0), -(-length // native.PAGE)
         page = self.config.layer_types.count("attention") * self._page_bytes
         return sum(part.nbytes for part in empty.parts) + pages * page

@@ -70,6 +70,11 @@ class TorchDecoder:
     def new_state(self, capacity: int) -> SequenceState:
         return SequenceState(self.config, capacity)
 
+    def state_bytes(self, length: int) -> int:
+        with torch.device("meta"):
+            layers = SequenceState(self.config, length).layers
+        return sum(part.nbytes for layer in layers for part in layer.parts)
+
     @torch.inference_mode()
     def step(self, readings: Sequence[Reading[SequenceState]]) -> list[NDArray[np.float32]]:
         """One sequence after another, so that none changes another's numbers."""

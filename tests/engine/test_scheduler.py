@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.reading import STEP_TOKENS, Reading
-from engine.scheduler import QueueFull, Scheduler
+from engine.scheduler import QueueFull, Scheduler, TooLarge
 from tests.logged import ExpectedLog
 
 
@@ -22,6 +22,9 @@ class Place:
 
     length, capacity = 0, 1
 
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+
     def fork(self) -> Place:
         return self
 
@@ -29,15 +32,18 @@ class Place:
 class Counter:
     """A job of `steps` steps that writes its name down at each, reading `tokens` tokens."""
 
-    def __init__(self, name: str, steps: int, log: list[str], *, broken: bool = False, tokens: int = 1) -> None:
+    def __init__(
+        self, name: str, steps: int, log: list[str], *, broken: bool = False, tokens: int = 1, memory: int = 1
+    ) -> None:
         self.name, self.steps, self.log, self.broken, self.tokens = name, steps, log, broken, tokens
+        self.memory = memory
         self.cancelled = False
         self.closed = threading.Event()
         self.failure: Exception | None = None
 
     def want(self) -> Reading[Place]:
         assert not self.closed.is_set()
-        return Reading(Place(), [0] * self.tokens)
+        return Reading(Place(self.memory), [0] * self.tokens)
 
     def take(self, logits: np.ndarray) -> bool:
         assert not self.closed.is_set()
@@ -120,6 +126,28 @@ def test_every_job_gets_all_its_steps_in_order_of_arrival(steps: list[int], para
     assert sorted(log) == sorted(str(i) for i, count in enumerate(steps) for _ in range(count))
     first_steps = list(dict.fromkeys(log))
     assert first_steps == sorted(first_steps, key=int)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 10)), max_size=8), st.integers(1, 4))
+def test_those_that_run_together_fit_into_memory(jobs: list[tuple[int, int]], parallel: int):
+    taken: list[int] = []
+
+    def step(readings: Sequence[Reading[Any]]) -> list[np.ndarray]:
+        taken.append(sum(reading.state.memory for reading in readings))
+        return nothing(readings)
+
+    log: list[str] = []
+    counters = [Counter(str(i), steps, log, memory=memory) for i, (steps, memory) in enumerate(jobs)]
+    run_all(Scheduler(parallel, 8, step, memory=10), counters)
+    assert max(taken, default=0) <= 10
+    assert len(log) == sum(steps for steps, _ in jobs)
+
+
+def test_what_can_never_fit_is_refused_at_once():
+    scheduler = Scheduler(1, 1, nothing, memory=10)
+    with pytest.raises(TooLarge):
+        scheduler.submit(Counter("a", 1, [], memory=11))
+    run_all(scheduler, [Counter("b", 1, [], memory=10)])
 
 
 def test_a_full_queue_refuses():

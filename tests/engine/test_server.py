@@ -250,6 +250,20 @@ def test_context_option_bounds_prompt_and_answer(tiny: Path):
         assert client.get("/v1/models").json()["data"][0]["context"] == 64
 
 
+def test_an_answer_that_memory_cannot_hold_is_refused_with_the_numbers(starter_model: Path):
+    question = {"temperature": 0, "messages": [{"role": "user", "content": "hi"}]}
+    with (
+        engine(starter_model, "--memory", "2") as running,
+        httpx.Client(base_url=running.url, headers=AUTHORIZED, timeout=60, trust_env=False) as client,
+    ):
+        refused = ask(client, max_tokens=500, **question)
+        assert refused.status_code == 400
+        error = refused.json()["error"]
+        assert (error["code"], error["param"]) == ("insufficient_memory", "max_tokens")
+        assert "the engine has 2 MB for answers" in error["message"]
+        assert ask(client, max_tokens=2, **question).status_code == 200
+
+
 def test_ends_when_its_standard_input_is_closed(tiny: Path):
     with engine(tiny) as running:
         assert running.process.poll() is None

@@ -94,7 +94,7 @@ class Reader:
 
     def __init__(self, decoder: TapeRecorder, prompt: Prompt, store: PrefixStore, patience: int) -> None:
         self.prefill = Prefill(decoder, prompt, len(prompt.tokens), store)
-        self.asked, self.idle = 0, 0
+        self.asked, self.idle, self.memory = 0, 0, 0
         self.ended = threading.Event()
         self.scores: NDArray[Any] | None = None
         self.error: Exception | None = None

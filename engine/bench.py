@@ -27,6 +27,7 @@ from engine.random_weights import RandomWeights
 from engine.reading import STEP_TOKENS, Decoder, Reading
 from engine.shapes import SHAPES
 from kernels.cpu.build import BuildError
+from kernels.cpu.library import PAGE
 
 SEED: Final = 1
 
@@ -78,9 +79,7 @@ def bench(
         speed = row["tok_s"]
         say(f"{row['test']:>8} depth {row['depth']:>6} batch {row['batch']:>3}  {speed['median']:8.1f} tok/s"
             f"  ({speed['min']:.1f} to {speed['max']:.1f})")  # fmt: skip
-    mamba = config.mamba
-    head = {"f32": 4 * config.head_dim, "f16": 2 * config.head_dim, "q8_0": config.head_dim + 4}[cache]
-    state = 4 * (mamba.channels * (mamba.convolution - 1) + mamba.inner * mamba.state) if mamba else 0
+    empty, page = decoder.state_bytes(0), decoder.state_bytes(PAGE)
     return {
         "model": measured.name,
         "shape": f"{config.family}, {len(config.layer_types)} layers, {config.hidden} wide",
@@ -92,8 +91,8 @@ def bench(
         "rows": rows,
         "peak_rss_bytes": _peak_memory(),
         "peak_device_bytes": 0,
-        "state_bytes_per_sequence": state * config.layer_types.count("mamba"),
-        "kv_bytes_per_token": 2 * config.kv_heads * head * config.layer_types.count("attention"),
+        "state_bytes_per_sequence": empty,
+        "kv_bytes_per_token": (page - empty) // PAGE,
     }
 
 

@@ -18,7 +18,7 @@ F32: Final = 0
 F16: Final = 1
 BF16: Final = 30
 # At which bytes of a block the half-precision numbers stand that its values are multiplied with.
-_SCALES: Final[Mapping[int, tuple[int, ...]]] = {
+SCALES: Final[Mapping[int, tuple[int, ...]]] = {
     2: (0,), 3: (0, 2), 6: (0,), 7: (0, 2), 8: (0,), 12: (0, 2), 13: (0, 2), 14: (208,),
 }  # fmt: skip
 
@@ -33,7 +33,7 @@ def random_stored(type_id: int, shape: Shape, generator: np.random.Generator) ->
         return values.astype(np.float16 if type_id == F16 else np.float32).view(np.uint8)
     blocks = np.frombuffer(generator.bytes(count // layout.values * layout.bytes), np.uint8).copy()
     blocks = blocks.reshape(-1, layout.bytes)
-    for at in _SCALES[type_id]:
+    for at in SCALES[type_id]:
         blocks[:, at : at + 2] = generator.uniform(0.001, 0.02, (len(blocks), 1)).astype(np.float16).view(np.uint8)
     return blocks.reshape(-1)
 

@@ -12,27 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES, dequantize
+from engine.random_weights import SCALES, random_stored
 from kernels.cpu import build
 from kernels.cpu import library as native
 
 WIDTHS = {0: 24, 1: 40, 30: 8, 2: 96, 3: 64, 6: 128, 7: 96, 8: 160, 12: 768, 13: 512, 14: 512}
-SCALES = {2: (0,), 3: (0, 2), 6: (0,), 7: (0, 2), 8: (0,), 12: (0, 2), 13: (0, 2), 14: (208,)}  # where halves stand
 
 
 def stored_rows(type_id: int, rows: int, seed: int = 0) -> np.ndarray:
-    """Random rows as a file stores them, with scales of an ordinary size: (rows, bytes)."""
-    random = np.random.default_rng(seed)
-    layout, width = FORMATS[type_id], WIDTHS[type_id]
-    if type_id in (0, 1, 30):
-        values = random.standard_normal((rows, width)).astype(np.float32)
-        if type_id == 30:
-            return (values.view(np.uint32) >> 16).astype(np.uint16).view(np.uint8).reshape(rows, -1)
-        return values.astype(np.float32 if type_id == 0 else np.float16).view(np.uint8).reshape(rows, -1)
-    blocks = random.integers(0, 256, (rows, width // layout.values, layout.bytes), np.uint8)
-    for at in SCALES[type_id]:
-        scales = random.uniform(0.001, 0.02, blocks.shape[:2]).astype(np.float16)
-        blocks[:, :, at : at + 2] = scales.view(np.uint8).reshape(*blocks.shape[:2], 2)
-    return blocks.reshape(rows, -1)
+    """Random rows as a file stores them: (rows, bytes)."""
+    return random_stored(type_id, (rows, WIDTHS[type_id]), np.random.default_rng(seed)).reshape(rows, -1)
 
 
 def packed(type_id: int, stored: np.ndarray) -> tuple[native.Matrix, np.ndarray]:

@@ -17,6 +17,7 @@ from typing import Final
 TOKEN_VARIABLE: Final = "QUARRY_ENGINE_TOKEN"
 CANNOT_SERVE: Final = 2  # exit status; of the other commands too
 LOOPBACK: Final = "127.0.0.1"
+_MIXTURES: Final = ("q4_k_m", "q8_0")  # of engine.quantize, which takes a moment to import
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a GGUF file, a checkpoint's folder, or a shape such as h-1b",
     )
     bench.add_argument(
-        "--quant", choices=("q4_k_m", "q8_0"), default="q4_k_m", help="of a shape's random weights (default q4_k_m)"
+        "--quant", choices=_MIXTURES, default="q4_k_m", help="of a shape's random weights (default q4_k_m)"
     )
     bench.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     bench.add_argument("--prompt", type=_numbers, default=[512], metavar="N,N", help="prompt lengths (default 512)")
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     quantize.add_argument("source", type=Path, help="a checkpoint's folder or a GGUF file, in F32, F16 or BF16")
     quantize.add_argument("out", type=Path, help="the GGUF file to write; nothing of that name may exist")
     quantize.add_argument(
-        "--type", choices=("q4_k_m", "q8_0"), default="q4_k_m", help="about 4.8 (default) or 8.5 bits a weight"
+        "--type", choices=_MIXTURES, default="q4_k_m", help="about 4.8 (default) or 8.5 bits a weight"
     )
     quantize.add_argument("--threads", type=_from(1, 1024), default=os.cpu_count() or 1, metavar="N")
     selftest = commands.add_parser("selftest", help="compare every kernel of this machine with its reference")
@@ -137,9 +138,8 @@ def _serve(options: argparse.Namespace) -> int:
     if not token:
         token = secrets.token_urlsafe(32)
         sys.stderr.write(f"{model.info.id} answers at http://{host}:{port}/v1 with the token {token}\n")
-    memory = max(free_memory() - (options.prefix_memory << 20), LEAST_MEMORY)
-    if options.memory:
-        memory = options.memory << 20
+    free = max(free_memory() - (options.prefix_memory << 20), LEAST_MEMORY)
+    memory = options.memory << 20 if options.memory else free
     scheduler = Scheduler(options.parallel, options.queue, model.decoder.step, memory)
     threading.Thread(target=scheduler.run, name="generate", daemon=True).start()
     files = prefixes = None

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES, Floats
+from engine.checkpoint.dequantize import BF16, F16, F32, FORMATS, TYPE_NAMES, Floats
 from engine.checkpoint.folder import MAX_TOKENIZER_BYTES, TOKENIZER, CheckpointFolder
 from engine.checkpoint.gguf_keys import model_keys, tokenizer_keys
 from engine.checkpoint.gguf_writer import TensorSource, encoded_keys, write_gguf
@@ -27,7 +27,7 @@ from engine.config import ModelConfig
 from engine.errors import ModelFileError, damaged
 from kernels.cpu import library as native
 
-F32, F16, Q5_0, Q8_0, Q4_K, Q6_K, BF16 = 0, 1, 6, 8, 12, 14, 30  # ggml's type ids
+Q5_0, Q8_0, Q4_K, Q6_K = 6, 8, 12, 14  # ggml's type ids
 
 _MATRICES: Final = (
     *("embed", "head", ".attention.q", ".attention.k", ".attention.v", ".attention.o", ".mamba.in", ".mamba.out"),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Final
 from zlib import crc32
 
 import numpy as np
 
-from engine.checkpoint.dequantize import FORMATS, Bytes, Floats, dequantize
+from engine.checkpoint.dequantize import BF16, F16, F32, FORMATS, Bytes, Floats, dequantize
 from engine.checkpoint.names import Shape
 from engine.checkpoint.weights import Weights
 from engine.config import ModelConfig
 
-F32: Final = 0
-F16: Final = 1
-BF16: Final = 30
 # At which bytes of a block the half-precision numbers stand that its values are multiplied with.
 SCALES: Final[Mapping[int, tuple[int, ...]]] = {
     2: (0,), 3: (0, 2), 6: (0,), 7: (0, 2), 8: (0,), 12: (0, 2), 13: (0, 2), 14: (208,),
@@ -87,12 +84,3 @@ class RandomWeights(Weights):
     def __getitem__(self, name: str) -> Floats:
         type_id, stored = self.stored(name)
         return dequantize(stored, type_id, self._shapes[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._shapes)
-
-    def __len__(self) -> int:
-        return len(self._shapes)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._shapes

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.checkpoint.dequantize import FORMATS, TYPE_NAMES, Floats, dequantize
+from engine.checkpoint.dequantize import F32, FORMATS, TYPE_NAMES, Floats, dequantize
 from engine.config import ExpertsConfig, MambaConfig, ModelConfig
 from engine.cpu.decoder import CpuDecoder
-from engine.random_weights import F32, RandomWeights, random_stored
+from engine.random_weights import RandomWeights, random_stored
 from engine.reading import Decoder, Reading
 from kernels.cpu import library as native
 

@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+# ggml's type ids of numbers that stand alone.
+F32: Final = 0
+F16: Final = 1
+BF16: Final = 30
 # ggml's type ids, for messages; FORMATS below says which of them are read.
 TYPE_NAMES: Final[Mapping[int, str]] = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K",

@@ -13,14 +13,14 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from engine.checkpoint.dequantize import FORMATS
+from engine.checkpoint.dequantize import BF16, F16, F32, FORMATS
 from engine.checkpoint.mapped import MAX_DIMENSIONS, MAX_NAME_BYTES, MAX_TENSORS, MappedFile, TensorEntry
 from engine.errors import ModelFileError, damaged, unsupported
 
 MAX_HEADER_BYTES: Final = 100_000_000  # the reference reader's limit
 MAX_ENTRY_BYTES: Final = 1024
 
-_TYPE_IDS: Final = {"F32": 0, "F16": 1, "BF16": 30}
+_TYPE_IDS: Final = {"F32": F32, "F16": F16, "BF16": BF16}
 # One string and one flat object. Possessive, so that no text makes it try twice; the metadata may hold braces in
 # strings, and is skipped without being parsed.
 _NAME: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+")\s*+:\s*+', re.DOTALL)

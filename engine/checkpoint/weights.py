@@ -115,13 +115,13 @@ class Weights(Mapping[str, Floats], ABC):
         place.file.release(place.entry.offset, place.entry.size)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._shapes)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._shapes)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._shapes
 
 
 class GgufWeights(Weights):

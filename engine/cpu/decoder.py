@@ -34,7 +34,9 @@ class CpuDecoder:
         self._page_bytes = int(native.library().qc_page_bytes(ctypes.byref(self._packed.model)))
         self._context = native.Context(self._packed.model, STEP_TOKENS, threads)
         # Packed weights are never looked at one by one; a number that is none shows in everything after it.
-        [logits] = self.step([Reading(self.new_state(1), [0])])
+        empty = self.new_state(1)
+        self._fixed_bytes = sum(part.nbytes for part in empty.parts)
+        [logits] = self.step([Reading(empty, [0])])
         if not np.isfinite(logits).all():
             raise damaged("its weights hold a value that is not a number")
 
@@ -50,9 +52,8 @@ class CpuDecoder:
 
     def state_bytes(self, length: int) -> int:
         """How much memory a state of `length` tokens takes: its parts together."""
-        empty, pages = self.new_state(0), -(-length // native.PAGE)
-        page = self.config.layer_types.count("attention") * self._page_bytes
-        return sum(part.nbytes for part in empty.parts) + pages * page
+        pages = -(-length // native.PAGE)
+        return self._fixed_bytes + pages * self.config.layer_types.count("attention") * self._page_bytes
 
     def restore(self, length: int, memory: NDArray[np.uint8]) -> CpuState:
         """The state of `length` tokens whose parts, one after the other, are `memory`; it is used, not copied."""

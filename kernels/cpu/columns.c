@@ -2,13 +2,13 @@
 #include "context.h"
 
 enum { TILE_BYTES = 24576 }; /* of weights: they stay in the first-level cache while all columns pass */
-enum { ONE_PASS = 4 };       /* columns that pass together, so that no weight is read twice */
 
 int64_t tile_groups(const qc_context *context, const qc_matrix *matrix, int64_t groups, int64_t columns, int64_t step) {
     int64_t bytes = matrix->columns / format_columns(matrix->format) * block_bytes(matrix->format);
     int64_t tile = most(TILE_BYTES / bytes, 1), fair = most(groups / (8 * context->threads), 1);
-    /* Weights that come from memory once are read fastest in long runs: each begins without what was fetched ahead. */
-    tile = (columns <= ONE_PASS || fair < tile ? fair : tile) + step - 1;
+    /* Weights that all columns share in one pass come from memory once: they are read fastest in long runs, since each
+     * run begins without what was fetched ahead. */
+    tile = (columns <= TILE || fair < tile ? fair : tile) + step - 1;
     return tile - tile % step;
 }
 

@@ -30,6 +30,8 @@ typedef struct {
     int8_t q[256];
 } column256;
 
+enum { TILE = 4 }; /* columns of a product that share unpacked weights */
+
 int64_t format_columns(int32_t format); /* columns of a block; 0: unknown */
 int64_t stored_bytes(int32_t format);   /* of a block of one row, as a file has it */
 int64_t block_bytes(int32_t format);    /* of a packed block, eight rows */

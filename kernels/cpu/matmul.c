@@ -6,8 +6,6 @@
  * Floor: decode reads every weight once (memory), a prompt is bound by maddubs (32 products each). */
 #include "formats.h"
 
-enum { TILE = 4 }; /* columns that share unpacked weights */
-
 int input_kind(int32_t format) {
     switch (format_columns(format)) {
     case 32: return WANTS_32;

@@ -11,9 +11,7 @@ static void keep(const qc_model *model, uint8_t *page, int64_t plane, int64_t pl
     uint8_t *numbers = page + plane * plane_bytes(model);
     float inverse = 0.0f;
     if (model->kv_format == QC_Q8_0) {
-        f8 most = f8_zero();
-        for (int64_t d = 0; d < model->head_dim; d += 8) most = f8_max(most, f8_abs(f8_load(x + d)));
-        float largest = f8_highest(most);
+        float largest = largest_size(x, model->head_dim);
         inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
         scales_of(model, page, plane)[place] = largest / 127.0f;
     }

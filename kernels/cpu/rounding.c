@@ -1,12 +1,6 @@
 /* Activations rounded to 8 bits, in blocks. */
 #include "formats.h"
 
-static float largest(const float *x, int count) {
-    f8 most = f8_zero();
-    for (int i = 0; i < count; i += 8) most = f8_max(most, f8_abs(f8_load(x + i)));
-    return f8_highest(most);
-}
-
 /* count bytes q = round(x * inverse), ties to even. */
 static void round_to_bytes(const float *x, int count, float inverse, int8_t *q) {
 #if defined(__AVX2__)
@@ -27,7 +21,7 @@ static void round_to_bytes(const float *x, int count, float inverse, int8_t *q) 
 
 void quantise32(const float *x, int64_t count, column32 *out) {
     for (int64_t b = 0; b < count / 32; b++, x += 32, out++) {
-        float most = largest(x, 32), scale = most / 127.0f;
+        float most = largest_size(x, 32), scale = most / 127.0f;
         round_to_bytes(x, 32, most != 0.0f ? 127.0f / most : 0.0f, out->q);
         int32_t total = 0;
         for (int i = 0; i < 32; i++) total += out->q[i];
@@ -39,7 +33,7 @@ void quantise32(const float *x, int64_t count, column32 *out) {
 
 void quantise256(const float *x, int64_t count, column256 *out) {
     for (int64_t b = 0; b < count / 256; b++, x += 256, out++) {
-        float most = largest(x, 256), inverse = most != 0.0f ? 127.0f / most : 0.0f;
+        float most = largest_size(x, 256), inverse = most != 0.0f ? 127.0f / most : 0.0f;
         round_to_bytes(x, 256, inverse, out->q);
         out->scale = most != 0.0f ? 1.0f / inverse : 0.0f;
         for (int j = 0; j < 16; j++) {

@@ -113,6 +113,13 @@ ALWAYS float f8_highest(f8 x) {
     return most;
 }
 
+/* The number farthest from 0 of `count`, a multiple of eight, without its sign. */
+ALWAYS float largest_size(const float *x, int64_t count) {
+    f8 most = f8_zero();
+    for (int64_t i = 0; i < count; i += 8) most = f8_max(most, f8_abs(f8_load(x + i)));
+    return f8_highest(most);
+}
+
 /* e^x to about one unit in the last place; 0 below -87.3, so that a masked score of -infinity weighs nothing.
  * Range reduction and a Taylor polynomial of degree 7 on |r| <= ln(2)/2, whose remainder is under 4e-9. */
 ALWAYS f8 f8_exp(f8 x) {

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json as json_format
 import signal
-from concurrent.futures import CancelledError
-from contextlib import suppress
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -29,15 +31,43 @@ def daemon(
 
     with services(data_dir) as opened:
         opened.outbox.listen(tell)
-        working = opened.loop.run(_work(opened, once=once))
-        signal.signal(signal.SIGTERM, lambda *_: working.cancel())
-        signal.signal(signal.SIGINT, lambda *_: working.cancel())
-        tell(Happening(opened.clock(), "started"))
-        try:
-            working.result()
-        except CancelledError:
-            say("Stopped; posts that are due later wait for the next Quarry.")
+        with _ended_by_signals(opened.loop.run(_work(opened, once=once))) as ended:
+            tell(Happening(opened.clock(), "started"))
+            try:
+                ended()
+            except CancelledError:
+                say("Stopped; posts that are due later wait for the next Quarry.")
         tell(Happening(opened.clock(), "stopped"))
+
+
+@contextmanager
+def _ended_by_signals(working: Future[None]) -> Iterator[Callable[[], None]]:
+    """Inside, SIGTERM and SIGINT cancel `working`; what is given waits for its end and raises what it raised.
+
+    Python runs a handler in the main thread alone. A signal that another thread was handed does not wake the main one
+    out of a lock, and on Windows no signal does; a byte in a socket (`signal.set_wakeup_fd`) always does.
+    """
+    told, bell = socket.socketpair()
+
+    def ring(_: object) -> None:
+        with suppress(OSError):  # the wait is over and the socket gone
+            bell.send(b"\0")
+
+    def ended() -> None:
+        while not working.done():
+            told.recv(64)
+        working.result()
+
+    with told, bell:
+        bell.setblocking(False)
+        signal.set_wakeup_fd(bell.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: working.cancel())
+        working.add_done_callback(ring)
+        try:
+            yield ended
+        finally:
+            signal.set_wakeup_fd(-1)
 
 
 async def _work(opened: Services, *, once: bool) -> None:

@@ -55,8 +55,17 @@ class Daemon:
 
     def stop(self) -> int:
         """Send SIGTERM, hear it out, and give its exit code."""
-        assert self._process.stdout
         self._process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def threads(self) -> list[int]:
+        """Linux's numbers of its threads, the main one not among them."""
+        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return [int(task.name) for task in tasks if task.name != str(self._process.pid)]
+
+    def ended(self) -> int:
+        """Hear it out, and give its exit code."""
+        assert self._process.stdout
         self.events += [json.loads(line) for line in self._process.stdout]
         self._process.stdout.close()
         return self._process.wait(timeout=30)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -58,6 +61,13 @@ def test_a_post_goes_out_at_its_time_and_is_told(services: Services, daemon: Dae
     assert live(site) == ["On time"]
     assert daemon.stop() == 0
     assert daemon.events[-1]["event"] == "stopped"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sends a signal to a thread")
+def test_a_signal_that_another_thread_is_handed_ends_it_all_the_same(daemon: Daemon) -> None:
+    """The kernel may hand a process's signal to any of its threads; the main one sleeps on."""
+    os.kill(daemon.threads()[0], signal.SIGTERM)
+    assert daemon.ended() == 0
 
 
 def test_two_daemons_and_a_window_on_one_folder_publish_once(

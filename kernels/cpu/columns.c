@@ -35,6 +35,14 @@ void round_column(const prepared *p, int64_t column, int64_t width, int wants) {
     if (wants & WANTS_256) quantise256(x, width, p->by256 + column * (width / 256));
 }
 
+/* Threads write whole blocks: in parts of one they would pass its cache lines to and fro. */
+static void widen(walk *w, const prepared *p, int64_t columns, int64_t blocks) {
+    for (int64_t i = w->thread; i < columns / WIDE * blocks; i += w->context->threads) {
+        int64_t sixteen = i / blocks, block = i % blocks;
+        widen256(p->by256 + sixteen * WIDE * blocks + block, blocks, p->wide + i);
+    }
+}
+
 inputs prepare(walk *w, const float *from, int64_t stride, const float *norm, int64_t width, int64_t columns, int wants) {
     qc_context *c = w->context;
     int alone = columns == 1;
@@ -48,5 +56,10 @@ inputs prepare(walk *w, const float *from, int64_t stride, const float *norm, in
         round_column(p, i, width, wants);
     }
     if (!alone) barrier(w);
-    return (inputs){p->floats, p->by32, p->by256, NULL};
+    int wide = takes_wide(columns, wants);
+    if (wide) {
+        widen(w, p, columns, width / 256);
+        barrier(w);
+    }
+    return (inputs){p->floats, p->by32, p->by256, NULL, wide ? p->wide : NULL};
 }

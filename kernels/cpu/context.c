@@ -26,13 +26,15 @@ int open_prepared(prepared *p, int64_t columns, int64_t width) {
     p->floats = aligned(columns * width * 4);
     p->by32 = aligned(columns * (width / 32) * (int64_t)sizeof(column32));
     p->by256 = aligned(columns * (width / 256) * (int64_t)sizeof(column256));
-    return p->floats && p->by32 && p->by256;
+    p->wide = aligned(columns / WIDE * (width / 256) * (int64_t)sizeof(wide256));
+    return p->floats && p->by32 && p->by256 && p->wide;
 }
 
 void close_prepared(prepared *p) {
     release(p->floats);
     release(p->by32);
     release(p->by256);
+    release(p->wide);
 }
 
 qc_context *qc_open(const qc_model *model, int32_t max_columns, int32_t threads) {

@@ -12,6 +12,7 @@ typedef struct { /* prepared columns of one matrix product */
     float *floats;
     column32 *by32;
     column256 *by256;
+    wide256 *wide; /* the columns that fill sixteens, once more */
 } prepared;
 
 typedef struct { /* which experts work on which columns; a pair is a column with one of its experts */

@@ -151,7 +151,7 @@ static void mamba_mixer(walk *w, const qc_layer *layer) {
         memcpy(y, c->mixed, (size_t)inner * 4);
         gated_norm(m, layer, y, c->wide);
         round_column(&c->own[w->thread], 0, inner, input_kind(layer->out_proj.format));
-        in = (inputs){y, c->own[w->thread].by32, c->own[w->thread].by256, NULL};
+        in = (inputs){y, c->own[w->thread].by32, c->own[w->thread].by256, NULL, NULL};
     } else {
         for (int64_t i = w->thread; i < columns; i += c->threads) gated_norm(m, layer, y + i * stride, c->wide + i * c->wide_stride);
         in = prepare(w, y, stride, NULL, inner, columns, input_kind(layer->out_proj.format));

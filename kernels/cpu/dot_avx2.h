@@ -165,17 +165,25 @@ KERNEL(dot_q8_0, column32) {
     }
 }
 
-/* What the sub-blocks' products, `sum`, and minima add to a column; `w` begins with the scales of Q4_K or Q5_K. */
-ALWAYS f8 add_with_minima(const uint8_t *w, const column256 *column, i8 sum, f8 acc) {
+/* Pairs of factors, one of which stands every eight bytes, times a column's sums. */
+ALWAYS i8 pair_sums(const i8 *factors, const int16_t *column_sums, const int pairs) {
+    i8 sum = _mm256_setzero_si256();
+    for (int p = 0; p < pairs; p++)
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(factors[p], broadcast_pair(column_sums + p * 2)));
+    return sum;
+}
+
+/* What the sub-blocks' products, `sum`, and minima add to columns; `w` begins with the scales of Q4_K or Q5_K. */
+ALWAYS void add_with_minima(const uint8_t *w, const column256 *const *x, int64_t b, const i8 *sum, const int n, f8 *acc) {
     f8 d = f8_from_half((const uint16_t *)w), dmin = f8_from_half((const uint16_t *)(w + 16));
-    f8 factor = f8_set(column->scale);
-    i8 minima = _mm256_setzero_si256();
-    for (int pair = 0; pair < 4; pair++) {
-        i8 both = paired(w + 96 + pair * 16, 0);
-        minima = _mm256_add_epi32(minima, _mm256_madd_epi16(both, broadcast_pair(column->sum32 + pair * 2)));
+    i8 minima[4];
+    for (int p = 0; p < 4; p++) minima[p] = paired(w + 96 + p * 16, 0);
+    for (int c = 0; c < n; c++) {
+        f8 scale = f8_set(x[c][b].scale);
+        acc[c] = f8_fma(f8_mul(d, scale), to_float(sum[c]), acc[c]);
+        f8 lowest = to_float(pair_sums(minima, x[c][b].sum32, 4));
+        acc[c] = f8_fma(f8_mul(dmin, f8_sub(f8_zero(), scale)), lowest, acc[c]);
     }
-    acc = f8_fma(f8_mul(d, factor), to_float(sum), acc);
-    return f8_fma(f8_mul(dmin, f8_sub(f8_zero(), factor)), to_float(minima), acc);
 }
 
 ALWAYS void load_nibbles_of(int sub, const uint8_t *w, i8 *out) { /* of 256 numbers those of sub-block `sub` */
@@ -198,7 +206,7 @@ KERNEL(dot_q4_k, column256) {
                 sum[c] = _mm256_add_epi32(sum[c], _mm256_madd_epi16(products, scale));
             }
         }
-        for (int c = 0; c < n; c++) acc[c] = add_with_minima(w, x[c] + b, sum[c], acc[c]);
+        add_with_minima(w, x, b, sum, n, acc);
     }
 }
 
@@ -215,12 +223,20 @@ KERNEL(dot_q5_k, column256) {
             for (int c = 0; c < n; c++)
                 sum[c] = _mm256_add_epi32(sum[c], products32_of_five_bits(numbers, x[c][b].q + sub * 32, scale));
         }
-        for (int c = 0; c < n; c++) acc[c] = add_with_minima(w, x[c] + b, sum[c], acc[c]);
+        add_with_minima(w, x, b, sum, n, acc);
     }
 }
 
+/* Numbers 128 half + 32 stream + 4 g to + 3 of eight rows. */
+ALWAYS i8 six_bits(const uint8_t *w, int half, const int stream, int g) {
+    i8 low = load(w + 144 + half * 512 + stream % 2 * 256 + g * 32), bits = load(w + 144 + 1024 + half * 256 + g * 32);
+    low = stream < 2 ? low_nibbles(low) : high_nibbles(low);
+    bits = stream == 0 ? _mm256_slli_epi16(bits, 4) : stream == 1 ? _mm256_slli_epi16(bits, 2)
+         : stream == 2 ? bits : _mm256_srli_epi16(bits, 2);
+    return _mm256_or_si256(low, _mm256_and_si256(bits, _mm256_set1_epi8(0x30)));
+}
+
 KERNEL(dot_q6_k, column256) {
-    const i8 high = _mm256_set1_epi8(0x30);
     for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES) {
         fetch_ahead(w, Q6_K_BYTES);
         i8 sum[TILE];
@@ -230,15 +246,7 @@ KERNEL(dot_q6_k, column256) {
             for (int stream = 0; stream < 4; stream++) {
                 for (int quad = 0; quad < 2; quad++) { /* 16 columns with one scale */
                     i8 numbers[4], scale = twice(w + 16 + (half * 8 + stream * 2 + quad) * 8, 1);
-                    for (int i = 0; i < 4; i++) {
-                        int g = quad * 4 + i;
-                        i8 low = load(w + 144 + half * 512 + stream % 2 * 256 + g * 32);
-                        i8 bits = load(w + 144 + 1024 + half * 256 + g * 32);
-                        low = stream < 2 ? low_nibbles(low) : high_nibbles(low);
-                        bits = stream == 0 ? _mm256_slli_epi16(bits, 4) : stream == 1 ? _mm256_slli_epi16(bits, 2)
-                             : stream == 2 ? bits : _mm256_srli_epi16(bits, 2);
-                        numbers[i] = _mm256_or_si256(low, _mm256_and_si256(bits, high));
-                    }
+                    for (int i = 0; i < 4; i++) numbers[i] = six_bits(w, half, stream, quad * 4 + i);
                     for (int c = 0; c < n; c++) {
                         const int8_t *q = x[c][b].q + half * 128 + stream * 32 + quad * 16;
                         i8 first = _mm256_add_epi16(_mm256_maddubs_epi16(numbers[0], broadcast4(q)),
@@ -252,15 +260,11 @@ KERNEL(dot_q6_k, column256) {
             }
         }
         f8 d = f8_from_half((const uint16_t *)w);
-        for (int c = 0; c < n; c++) {
-            const column256 *column = x[c] + b;
-            i8 offset = _mm256_setzero_si256(); /* numbers stand for -32 to 31 */
-            for (int pair = 0; pair < 8; pair++) {
-                i8 both = paired(w + 16 + pair * 16, 1);
-                offset = _mm256_add_epi32(offset, _mm256_madd_epi16(both, broadcast_pair(column->sum16 + pair * 2)));
-            }
-            i8 total = _mm256_sub_epi32(sum[c], _mm256_slli_epi32(offset, 5));
-            acc[c] = f8_fma(f8_mul(d, f8_set(column->scale)), to_float(total), acc[c]);
+        i8 scales[8];
+        for (int p = 0; p < 8; p++) scales[p] = paired(w + 16 + p * 16, 1);
+        for (int c = 0; c < n; c++) { /* numbers stand for -32 to 31 */
+            i8 total = _mm256_sub_epi32(sum[c], _mm256_slli_epi32(pair_sums(scales, x[c][b].sum16, 8), 5));
+            acc[c] = f8_fma(f8_mul(d, f8_set(x[c][b].scale)), to_float(total), acc[c]);
         }
     }
 }

@@ -118,7 +118,7 @@ void mix_experts(walk *w, const qc_layer *layer) {
         round_column(&m->pairs, i, inner, input_kind(layer->expert_down.format));
     }
     barrier(w);
-    inputs its = {m->pairs.floats, m->pairs.by32, m->pairs.by256, NULL};
+    inputs its = {m->pairs.floats, m->pairs.by32, m->pairs.by256, NULL, NULL};
     outputs each = {m->out, model->hidden, 1.0f, 0, 0}, sum = {c->x, model->hidden, model->residual_multiplier, 1, 0};
     multiply_experts(w, &layer->expert_down, &its, &each);
     if (shared) {

@@ -30,7 +30,14 @@ typedef struct {
     int8_t q[256];
 } column256;
 
-enum { TILE = 4 }; /* columns of a product that share unpacked weights */
+enum { TILE = 4, WIDE = 16 }; /* columns of a product that share unpacked weights; as many as a wide kernel takes */
+
+/* Sixteen columns of 256 activations beside each other. */
+typedef struct {
+    int8_t q[64][WIDE][4]; /* four numbers of each column */
+    float scale[WIDE];
+    int16_t sum16[8][WIDE][2], sum32[4][WIDE][2]; /* two sums of each column */
+} wide256;
 
 int64_t format_columns(int32_t format); /* columns of a block; 0: unknown */
 int64_t stored_bytes(int32_t format);   /* of a block of one row, as a file has it */
@@ -38,6 +45,7 @@ int64_t block_bytes(int32_t format);    /* of a packed block, eight rows */
 
 void quantise32(const float *x, int64_t count, column32 *out);
 void quantise256(const float *x, int64_t count, column256 *out);
+void widen256(const column256 *columns, int64_t stride, wide256 *out); /* one block of sixteen columns */
 
 /* Columns of one matrix product in the kinds that formats ask for. A column is `columns` numbers long. */
 typedef struct {
@@ -45,10 +53,12 @@ typedef struct {
     const column32 *by32;
     const column256 *by256;
     const int32_t *which; /* the columns to take; NULL: one after another */
+    const wide256 *wide;  /* the first columns once more, as many as fill sixteens; NULL: none */
 } inputs;
 
 enum { WANTS_FLOATS = 1, WANTS_32 = 2, WANTS_256 = 4 };
 int input_kind(int32_t format);
+int takes_wide(int64_t columns, int wants); /* whether any product of such columns has a wide kernel */
 
 /* What becomes of a product and its bias: out[column * stride + row] = value * factor, added to what stands there if
  * `add`; with `swiglu` groups come in pairs and out gets silu(gate) * up. */

@@ -1,7 +1,8 @@
 /* Products of packed matrices with columns of activations.
  *
- * Eight rows at a time, and up to four columns that share one unpacking of the weights. Per output the order of float
- * operations is the order of blocks, whatever the number of columns, so a token's numbers never depend on its batch.
+ * Eight rows at a time, and up to four columns that share one unpacking of the weights; sixteen where there is a wide
+ * kernel. Per output the order of float operations is the order of blocks, whatever the number of columns, so a token's
+ * numbers never depend on its batch.
  *
  * Floor: decode reads every weight once (memory), a prompt is bound by maddubs (32 products each). */
 #include "formats.h"
@@ -21,8 +22,11 @@ int input_kind(int32_t format) {
 
 #if defined(__AVX2__)
 #include "dot_avx2.h"
+#include "wide_avx2.h"
+int takes_wide(int64_t columns, int wants) { return columns >= WIDE && wants & WANTS_256; }
 #else
 #include "dot_plain.h"
+int takes_wide(int64_t columns, int wants) { return 0 * columns * wants; }
 #endif
 
 KERNEL(dot_f32, float) {
@@ -79,6 +83,18 @@ ALWAYS void finish(const outputs *out, int64_t column, int64_t row, f8 value) {
     f8_store(place, out->add ? f8_add(f8_load(place), value) : value);
 }
 
+/* What becomes of a group's products, those of eight rows with n columns; with `swiglu` also of the next group's. */
+ALWAYS void finish_group(const qc_matrix *matrix, int64_t group, const f8 *acc, const f8 *up, int64_t column, const int n,
+                         const outputs *out) {
+    for (int c = 0; c < n; c++) {
+        f8 value = with_bias(matrix, group, acc[c]);
+        if (!out->swiglu)
+            finish(out, column + c, group * 8, value);
+        else
+            finish(out, column + c, group * 4, f8_mul(f8_silu(value), with_bias(matrix, group + 1, up[c])));
+    }
+}
+
 ALWAYS void multiply_tile(const qc_matrix *matrix, int64_t first, int64_t last, const inputs *in, int64_t column,
                           const int n, const outputs *out) {
     int64_t blocks = matrix->columns / format_columns(matrix->format), bytes = blocks * block_bytes(matrix->format);
@@ -86,21 +102,32 @@ ALWAYS void multiply_tile(const qc_matrix *matrix, int64_t first, int64_t last, 
         f8 acc[TILE], up[TILE];
         for (int c = 0; c < n; c++) acc[c] = up[c] = f8_zero();
         dot(matrix->format, matrix->data + group * bytes, in, column, blocks, matrix->columns, n, acc);
-        if (!out->swiglu) {
-            for (int c = 0; c < n; c++) finish(out, column + c, group * 8, with_bias(matrix, group, acc[c]));
-            continue;
-        }
-        dot(matrix->format, matrix->data + (group + 1) * bytes, in, column, blocks, matrix->columns, n, up);
-        for (int c = 0; c < n; c++) {
-            f8 gate = f8_silu(with_bias(matrix, group, acc[c]));
-            finish(out, column + c, group * 4, f8_mul(gate, with_bias(matrix, group + 1, up[c])));
-        }
+        if (out->swiglu) dot(matrix->format, matrix->data + (group + 1) * bytes, in, column, blocks, matrix->columns, n, up);
+        finish_group(matrix, group, acc, up, column, n, out);
     }
 }
+
+#if defined(__AVX2__)
+static void multiply_wide(const qc_matrix *matrix, int64_t first, int64_t last, const inputs *in, int64_t column,
+                          const outputs *out) {
+    int64_t blocks = matrix->columns / 256, bytes = blocks * block_bytes(matrix->format);
+    const wide256 *x = in->wide + column / WIDE * blocks;
+    for (int64_t group = first; group < last; group += out->swiglu ? 2 : 1) {
+        f8 acc[WIDE], up[WIDE];
+        dot_wide(matrix->format, matrix->data + group * bytes, x, blocks, acc);
+        if (out->swiglu) dot_wide(matrix->format, matrix->data + (group + 1) * bytes, x, blocks, up);
+        finish_group(matrix, group, acc, up, column, WIDE, out);
+    }
+}
+#endif
 
 void multiply(const qc_matrix *matrix, int64_t first, int64_t last, const inputs *in, int64_t columns,
               const outputs *out) {
     int64_t column = 0;
+#if defined(__AVX2__)
+    if (in->wide && !in->which && format_columns(matrix->format) == 256)
+        for (; column + WIDE <= columns; column += WIDE) multiply_wide(matrix, first, last, in, column, out);
+#endif
     for (; column + 4 <= columns; column += 4) multiply_tile(matrix, first, last, in, column, 4, out);
     if (column + 2 <= columns) {
         multiply_tile(matrix, first, last, in, column, 2, out);

@@ -39,7 +39,7 @@ def values_of(type_id: int, stored: np.ndarray) -> np.ndarray:
 def contexts() -> Iterator[list[native.Context]]:
     """Of one thread, of two and of three."""
     model = native.Model(hidden=1024, intermediate=1024, heads=1, kv_heads=1, head_dim=8, state_groups=1, layer_count=1)
-    made = [native.Context(model, 16, threads) for threads in (1, 2, 3)]
+    made = [native.Context(model, 40, threads) for threads in (1, 2, 3)]
     yield made
     for context in made:
         context.close()
@@ -93,13 +93,13 @@ def test_the_largest_numbers_do_not_overflow(type_id: int, contexts: list[native
     if type_id == 8:
         stored[:, :, numbers] = 128  # its numbers are signed
     matrix, _data = packed(type_id, stored.reshape(8, -1))
-    inputs = np.full((1, WIDTHS[type_id]), 127, np.float32)
+    inputs = np.full((17, WIDTHS[type_id]), 127, np.float32)  # sixteen of them beside each other
     expected = inputs @ values_of(type_id, stored).astype(np.float64).T
     np.testing.assert_allclose(contexts[0].linear(matrix, inputs), expected, rtol=1e-3)  # sums are rounded to halves
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(sorted(WIDTHS)), st.integers(1, 40), st.integers(1, 11), st.integers(0, 2**32 - 1))
+@given(st.sampled_from(sorted(WIDTHS)), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_a_column_is_the_same_in_any_company(
     contexts: list[native.Context], type_id: int, rows: int, columns: int, seed: int
 ):
@@ -124,13 +124,13 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def test_plain_c_gives_the_same_bits(
     contexts: list[native.Context], plain: ctypes.CDLL, type_id: int, monkeypatch: pytest.MonkeyPatch
 ):
-    inputs = np.random.default_rng(5).standard_normal((7, WIDTHS[type_id])).astype(np.float32)
+    inputs = np.random.default_rng(5).standard_normal((23, WIDTHS[type_id])).astype(np.float32)
     matrix, _data = packed(type_id, stored_rows(type_id, 29))
     expected = contexts[1].linear(matrix, inputs)
     monkeypatch.setattr(native, "library", lambda: plain)
     matrix, _data = packed(type_id, stored_rows(type_id, 29))
     model = native.Model(hidden=1024, intermediate=1024, heads=1, kv_heads=1, head_dim=8, state_groups=1, layer_count=1)
-    context = native.Context(model, 16, 2)
+    context = native.Context(model, 40, 2)
     np.testing.assert_array_equal(context.linear(matrix, inputs), expected)
     context.close()
 

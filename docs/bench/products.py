@@ -1,4 +1,4 @@
-"""The matrix products of the CPU kernels alone: billions of multiplications a second for each format and width of batch.
+"""The matrix products of the CPU kernels alone: billions of multiplications a second by format and number of columns.
 
     python docs/bench/products.py [--threads N] [--rows N] [--width N] [--repeat N] [FORMAT...]
 

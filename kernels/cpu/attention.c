@@ -7,17 +7,17 @@
 
 #include "pages.h"
 
-enum { ROWS = 4, MOST_ROWS = 32 }; /* query rows in registers; query rows of one call */
+enum { ROWS = 6, MOST_ROWS = 30 }; /* query rows in registers; query rows of one call */
 
 int64_t partial_floats(const qc_model *model) { return 8 + model->head_dim; }
 int64_t attention_scratch_floats(const qc_model *model) {
     return MOST_ROWS * (QC_PAGE + 2 * partial_floats(model));
 }
 
-/* scores[row][64] of up to four query rows; `ahead` is fetched meanwhile, as many bytes as `k` has. */
+/* scores[row][64] of up to six query rows; `ahead` is fetched meanwhile, as many bytes as `k` has. */
 ALWAYS void page_scores(const uint8_t *k, const int32_t format, int64_t width, const float *const *q, const int rows, f8 scale,
                         float *scores, const uint8_t *ahead) {
-    const int vectors = rows == 4 ? 2 : 4; /* as many sums as registers hold */
+    const int vectors = rows > 3 ? 2 : 4; /* as many sums as registers hold */
     const int64_t fetched = cached_bytes(format) * vectors * 8;
     for (int at = 0; at < QC_PAGE; at += 8 * vectors) {
         f8 sums[ROWS][4];
@@ -38,7 +38,7 @@ ALWAYS void page_scores(const uint8_t *k, const int32_t format, int64_t width, c
     }
 }
 
-/* Add a page's weighted values to up to four rows' sums; `ahead` is fetched meanwhile. */
+/* Add a page's weighted values to up to six rows' sums; `ahead` is fetched meanwhile. */
 ALWAYS void page_values(const uint8_t *v, const int32_t format, int64_t width, int count, const float *weights, const int rows,
                         float *const *sums, const uint8_t *ahead) {
     const int64_t fetched = cached_bytes(format) * 16;
@@ -74,7 +74,9 @@ ALWAYS void page_values(const uint8_t *v, const int32_t format, int64_t width, i
     case 1: call(format, 1); break;                                                                                    \
     case 2: call(format, 2); break;                                                                                    \
     case 3: call(format, 3); break;                                                                                    \
-    default: call(format, 4);                                                                                          \
+    case 4: call(format, 4); break;                                                                                    \
+    case 5: call(format, 5); break;                                                                                    \
+    default: call(format, 6);                                                                                          \
     }
 #define EACH_KIND(format, rows, call)                                                                                  \
     switch (format) {                                                                                                  \

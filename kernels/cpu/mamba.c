@@ -7,6 +7,8 @@
 
 #include "simd.h"
 
+enum { TOKENS = 32 }; /* of a scan at a time */
+
 int64_t mamba_inner(const qc_model *model) { return (int64_t)model->mamba_heads * model->mamba_head_dim; }
 int64_t mamba_channels(const qc_model *model) {
     return mamba_inner(model) + 2 * (int64_t)model->state_groups * model->state;
@@ -56,22 +58,31 @@ ALWAYS void scan_channels(float *state, int64_t width, int64_t states, float dec
     for (int v = 0; v < vectors; v++) f8_store(y + v * 8, f8_fma(f8_load(x + v * 8), f8_set(d), sum[v]));
 }
 
+/* A few tokens at a time, and of the head a few channels through all of them: their state stays in the cache. */
 void scan_head(const qc_model *model, const qc_layer *layer, int32_t head, int32_t count, const float *mixed,
                int64_t stride, const float *dt, int64_t dt_stride, float *state, float *y, int64_t y_stride) {
     int64_t width = model->mamba_head_dim, inner = mamba_inner(model), states = model->state;
-    int64_t group = head / (model->mamba_heads / model->state_groups);
-    for (int32_t i = 0; i < count; i++) {
-        const float *x = mixed + i * stride + head * width;
-        const float *b = mixed + i * stride + inner + group * states, *c = b + model->state_groups * states;
-        float step = softplus(dt[i * dt_stride] + layer->dt_bias[head]);
-        step = step < model->dt_low ? model->dt_low : step > model->dt_high ? model->dt_high : step;
-        float decay = expf(step * layer->a[head]);
-        float *out = y + i * y_stride + head * width;
-        int64_t p = 0;
-        for (; p + 32 <= width; p += 32)
-            scan_channels(state + p, width, states, decay, b, c, x + p, step, layer->d[head], 4, out + p);
-        for (; p < width; p += 8)
-            scan_channels(state + p, width, states, decay, b, c, x + p, step, layer->d[head], 1, out + p);
+    int64_t group = head / (model->mamba_heads / model->state_groups), of_b = inner + group * states;
+    float steps[TOKENS], decays[TOKENS];
+    for (; count > 0; count -= TOKENS, mixed += TOKENS * stride, dt += TOKENS * dt_stride, y += TOKENS * y_stride) {
+        int32_t tokens = count < TOKENS ? count : TOKENS;
+        for (int32_t i = 0; i < tokens; i++) {
+            float step = softplus(dt[i * dt_stride] + layer->dt_bias[head]);
+            steps[i] = step < model->dt_low ? model->dt_low : step > model->dt_high ? model->dt_high : step;
+            decays[i] = expf(steps[i] * layer->a[head]);
+        }
+        for (int64_t p = 0, vectors; p < width; p += 8 * vectors) {
+            vectors = p + 32 <= width ? 4 : 1;
+            for (int32_t i = 0; i < tokens; i++) {
+                const float *x = mixed + i * stride + head * width + p, *b = mixed + i * stride + of_b;
+                const float *c = b + model->state_groups * states;
+                float *out = y + i * y_stride + head * width + p;
+                if (vectors == 4)
+                    scan_channels(state + p, width, states, decays[i], b, c, x, steps[i], layer->d[head], 4, out);
+                else
+                    scan_channels(state + p, width, states, decays[i], b, c, x, steps[i], layer->d[head], 1, out);
+            }
+        }
     }
 }
 

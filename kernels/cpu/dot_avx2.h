@@ -4,10 +4,12 @@
  * signed activations), and sums of a block stay in 16 bits: 8 * 2 * 15 * 127 < 2^15, for five bits 4 * 2 * 31 * 127. */
 typedef __m256i i8;
 
-/* Have the block 1 KiB from here in the cache when its turn comes. A block is read as several streams, which the
- * hardware's own prefetcher does not follow: without this Q6_K reads memory at 4 GB/s a core, with it at 9. */
-ALWAYS void fetch_ahead(const uint8_t *block, int bytes) {
-    for (int line = 0; line < bytes; line += 64) __builtin_prefetch(block + 1024 + line);
+/* Have a later block in the cache when its turn comes. A block is read as several streams, which the hardware's own
+ * prefetcher does not follow: without this Q6_K reads memory at 4 GB/s a core, with it at 9. With one column memory is
+ * what takes the time, so that it is asked early; with more, what comes early pushes out what is in use. */
+ALWAYS void fetch_ahead(const uint8_t *block, int bytes, const int columns) {
+    const int ahead = columns == 1 ? 3072 : 1024;
+    for (int line = 0; line < bytes; line += 64) __builtin_prefetch(block + ahead + line);
 }
 
 ALWAYS i8 load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -79,7 +81,7 @@ ALWAYS void load_nibbles32(const uint8_t *w, i8 *out) {
 KERNEL(dot_q4_0, column32) {
     const i8 ones = _mm256_set1_epi16(1);
     for (int64_t b = 0; b < blocks; b++, w += Q4_0_BYTES) {
-        fetch_ahead(w, Q4_0_BYTES);
+        fetch_ahead(w, Q4_0_BYTES, n);
         i8 numbers[8];
         load_nibbles32(w + 16, numbers);
         f8 d = f8_from_half((const uint16_t *)w);
@@ -95,7 +97,7 @@ KERNEL(dot_q4_0, column32) {
 KERNEL(dot_q4_1, column32) {
     const i8 ones = _mm256_set1_epi16(1);
     for (int64_t b = 0; b < blocks; b++, w += Q4_1_BYTES) {
-        fetch_ahead(w, Q4_1_BYTES);
+        fetch_ahead(w, Q4_1_BYTES, n);
         i8 numbers[8];
         load_nibbles32(w + 32, numbers);
         f8 d = f8_from_half((const uint16_t *)w), m = f8_from_half((const uint16_t *)(w + 16));
@@ -117,7 +119,7 @@ ALWAYS void load_five_bits32(const uint8_t *bits, i8 *out) { /* nibbles stand be
 KERNEL(dot_q5_0, column32) {
     const i8 ones = _mm256_set1_epi16(1);
     for (int64_t b = 0; b < blocks; b++, w += Q5_0_BYTES) {
-        fetch_ahead(w, Q5_0_BYTES);
+        fetch_ahead(w, Q5_0_BYTES, n);
         i8 numbers[8];
         load_five_bits32(w + 16, numbers);
         f8 d = f8_from_half((const uint16_t *)w);
@@ -133,7 +135,7 @@ KERNEL(dot_q5_0, column32) {
 KERNEL(dot_q5_1, column32) {
     const i8 ones = _mm256_set1_epi16(1);
     for (int64_t b = 0; b < blocks; b++, w += Q5_1_BYTES) {
-        fetch_ahead(w, Q5_1_BYTES);
+        fetch_ahead(w, Q5_1_BYTES, n);
         i8 numbers[8];
         load_five_bits32(w + 32, numbers);
         f8 d = f8_from_half((const uint16_t *)w), m = f8_from_half((const uint16_t *)(w + 16));
@@ -149,7 +151,7 @@ KERNEL(dot_q5_1, column32) {
 KERNEL(dot_q8_0, column32) {
     const i8 ones = _mm256_set1_epi16(1);
     for (int64_t b = 0; b < blocks; b++, w += Q8_0_BYTES) {
-        fetch_ahead(w, Q8_0_BYTES);
+        fetch_ahead(w, Q8_0_BYTES, n);
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int g = 0; g < 8; g++) { /* |w| times x with w's sign: 127 * 127 * 2 fits 16 bits once */
@@ -195,7 +197,7 @@ ALWAYS void load_nibbles_of(int sub, const uint8_t *w, i8 *out) { /* of 256 numb
 
 KERNEL(dot_q4_k, column256) {
     for (int64_t b = 0; b < blocks; b++, w += Q4_K_BYTES) {
-        fetch_ahead(w, Q4_K_BYTES);
+        fetch_ahead(w, Q4_K_BYTES, n);
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int sub = 0; sub < 8; sub++) {
@@ -212,7 +214,7 @@ KERNEL(dot_q4_k, column256) {
 
 KERNEL(dot_q5_k, column256) {
     for (int64_t b = 0; b < blocks; b++, w += Q5_K_BYTES) {
-        fetch_ahead(w, Q5_K_BYTES);
+        fetch_ahead(w, Q5_K_BYTES, n);
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int sub = 0; sub < 8; sub++) {
@@ -238,7 +240,7 @@ ALWAYS i8 six_bits(const uint8_t *w, int half, const int stream, int g) {
 
 KERNEL(dot_q6_k, column256) {
     for (int64_t b = 0; b < blocks; b++, w += Q6_K_BYTES) {
-        fetch_ahead(w, Q6_K_BYTES);
+        fetch_ahead(w, Q6_K_BYTES, n);
         i8 sum[TILE];
         for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_si256();
         for (int half = 0; half < 2; half++) {

@@ -126,7 +126,7 @@ static void dot_wide(int32_t format, const uint8_t *w, const wide256 *x, int64_t
     for (int r = 0; r < 8; r++) acc[r][0] = acc[r][1] = f8_zero();
     int64_t bytes = block_bytes(format);
     for (int64_t b = 0; b < blocks; b++, w += bytes, x++) {
-        fetch_ahead(w, (int)bytes);
+        fetch_ahead(w, (int)bytes, WIDE);
         if (format == QC_Q4_K) wide_q4_k(w, x, acc);
         if (format == QC_Q5_K) wide_q5_k(w, x, acc);
         if (format == QC_Q6_K) wide_q6_k(w, x, acc);

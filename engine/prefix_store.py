@@ -122,7 +122,7 @@ class PrefixStore:
                     self._files.touch(prefix.key)
                 self._add(prefix.key, entry)
                 self._hits += 1
-                return entry.state.fork(capacity), entry.logits if prefix.length == length else None
+                return entry.state.fork(capacity, ended=True), entry.logits if prefix.length == length else None
         self._misses += 1
         empty: KeepableState = self._decoder.new_state(capacity)
         return empty, None

@@ -54,8 +54,11 @@ class Reading(Generic[S]):
 class KeepableState(State, Protocol):
     """A state that may begin other sequences: its numbers do not depend on how its text was cut into steps."""
 
-    def fork(self, capacity: int | None = None) -> Self:
-        """A second sequence with the same past, of at most `capacity` tokens; as many as this one unless said."""
+    def fork(self, capacity: int | None = None, *, ended: bool = False) -> Self:
+        """A second sequence with the same past, of at most `capacity` tokens; as many as this one unless said.
+
+        `ended`: this one reads no more, so that the second need not copy all of it at once.
+        """
 
     @property
     def parts(self) -> Sequence[NDArray[Any]]:

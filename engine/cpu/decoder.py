@@ -95,7 +95,8 @@ class CpuDecoder:
             self._context.step(batch)
         results, at = [], 0
         for reading in readings:
-            reading.state.length += len(reading.tokens)
+            if reading.tokens:
+                reading.state.has_read(len(reading.tokens))
             results.append(logits[at : at + reading.last, : self.config.vocabulary])
             at += reading.last
         return results

@@ -1,7 +1,8 @@
 """What a sequence has read so far, in the kernels' layout: pages of keys and values, and Mamba's fixed-size states.
 
-A page holds 64 tokens of every attention layer. A full page is never written again, so a fork shares it; only the last,
-partly filled one and the Mamba states are copied.
+A page holds 64 tokens of every attention layer. A full page is never written again, so a fork shares it; only the
+last, partly filled one and the Mamba states are copied. Where the forked state reads no more, even these large ones
+stay where they are: the fork's first step reads the old and writes the new.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class CpuState:
         self._ssm = np.zeros((layers, mamba.heads, mamba.state, mamba.head_dim) if mamba else (0, 1, 1, 1), np.float32)
         self._conv_table = _addresses(self._conv)
         self._ssm_table = _addresses(self._ssm)
+        self._before: NDArray[np.float32] | None = None  # what `_ssm` is to be, until the first step
 
     def room_for(self, count: int) -> None:
         """Have pages for `count` more tokens."""
@@ -40,7 +42,8 @@ class CpuState:
             self._add_page(np.zeros((self._attention_layers, self._page_bytes), np.uint8))
 
     def view(self, start: int, count: int) -> native.Sequence:
-        """For one step in which it reads `count` tokens at columns from `start` on."""
+        """For one step in which it reads `count` tokens at columns from `start` on; `has_read` comes after it."""
+        self._before_table = None if self._before is None else _addresses(self._before)
         return native.Sequence(
             position=self.length,
             start=start,
@@ -49,7 +52,13 @@ class CpuState:
             pages=self._table.ctypes.data,
             conv=self._conv_table.ctypes.data,
             ssm=self._ssm_table.ctypes.data,
+            ssm_before=None if self._before_table is None else self._before_table.ctypes.data,
         )
+
+    def has_read(self, count: int) -> None:
+        """After a step that read `count` tokens, one at least."""
+        self.length += count
+        self._before = None
 
     @classmethod
     def restored(cls, config: ModelConfig, page_bytes: int, length: int, memory: NDArray[np.uint8]) -> CpuState:
@@ -68,10 +77,15 @@ class CpuState:
     @property
     def parts(self) -> list[NDArray[Any]]:
         """All its memory: Mamba's states, then its pages."""
+        if self._before is not None:
+            self._ssm[...], self._before = self._before, None
         return [self._conv, self._ssm, *self._pages[: -(-self.length // native.PAGE)]]
 
-    def fork(self, capacity: int | None = None) -> CpuState:
-        """A second sequence with the same past, of at most `capacity` tokens; as many as this one unless said."""
+    def fork(self, capacity: int | None = None, *, ended: bool = False) -> CpuState:
+        """A second sequence with the same past, of at most `capacity` tokens; as many as this one unless said.
+
+        `ended`: this one reads no more, so the second may look at it until its own first step.
+        """
         twin = object.__new__(CpuState)
         twin._attention_layers, twin._page_bytes = self._attention_layers, self._page_bytes
         twin.capacity, twin.length = self.capacity if capacity is None else capacity, self.length
@@ -81,7 +95,9 @@ class CpuState:
         for at, page in enumerate(self._pages):
             if at * native.PAGE < self.length:
                 twin._add_page(page if at < full else page.copy())
-        twin._conv, twin._ssm = self._conv.copy(), self._ssm.copy()
+        past = self._ssm if self._before is None else self._before
+        twin._conv, twin._ssm = self._conv.copy(), np.empty_like(past) if ended else past.copy()
+        twin._before = past if ended else None
         twin._conv_table, twin._ssm_table = _addresses(twin._conv), _addresses(twin._ssm)
         return twin
 

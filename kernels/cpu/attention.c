@@ -26,11 +26,20 @@ ALWAYS void page_scores(const uint8_t *k, const int32_t format, int64_t width, c
         for (int64_t d = 0; d < width; d++) {
             for (int64_t line = 0; line < fetched; line += 64) __builtin_prefetch(ahead + line);
             ahead += fetched;
-            f8 query[ROWS];
-            for (int r = 0; r < rows; r++) query[r] = f8_set(q[r][d]);
-            for (int v = 0; v < vectors; v++) {
-                f8 key = cached(k, d * QC_PAGE + at + 8 * v, format);
-                for (int r = 0; r < rows; r++) sums[r][v] = f8_fma(query[r], key, sums[r][v]);
+            /* Sixteen registers: the fewer of keys and queries are loaded first, the others one by one. */
+            f8 key[2], query[3];
+            if (rows > 3) {
+                for (int v = 0; v < 2; v++) key[v] = cached(k, d * QC_PAGE + at + 8 * v, format);
+                for (int r = 0; r < rows; r++) {
+                    f8 each = f8_set(q[r][d]);
+                    for (int v = 0; v < 2; v++) sums[r][v] = f8_fma(each, key[v], sums[r][v]);
+                }
+            } else {
+                for (int r = 0; r < rows; r++) query[r] = f8_set(q[r][d]);
+                for (int v = 0; v < 4; v++) {
+                    f8 each = cached(k, d * QC_PAGE + at + 8 * v, format);
+                    for (int r = 0; r < rows; r++) sums[r][v] = f8_fma(query[r], each, sums[r][v]);
+                }
             }
         }
         for (int r = 0; r < rows; r++)

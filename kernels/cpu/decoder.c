@@ -137,9 +137,11 @@ static void mamba_mixer(walk *w, const qc_layer *layer) {
         const qc_sequence *sequence = &c->batch->sequences[item / m->mamba_heads];
         int32_t head = (int32_t)(item % m->mamba_heads);
         float *wide = c->wide + sequence->start * c->wide_stride;
+        int64_t at = (int64_t)head * m->state * m->mamba_head_dim;
+        float *const *before = sequence->ssm_before ? sequence->ssm_before : sequence->ssm;
         scan_head(m, layer, head, sequence->count, c->conv + sequence->start * channels, channels,
                   wide + inner + channels + head, c->wide_stride,
-                  sequence->ssm[layer->index] + (int64_t)head * m->state * m->mamba_head_dim,
+                  before[layer->index] + at, sequence->ssm[layer->index] + at,
                   c->mixed + sequence->start * c->mixed_stride, c->mixed_stride);
     }
     barrier(w);

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kernels.cpu.build import BuildError, built_library
 
-ABI: Final = 6
+ABI: Final = 7
 GROUP: Final = 8  # rows of a packed matrix that stand beside each other
 PAGE: Final = 64  # tokens in a page of keys and values
 
@@ -99,6 +99,7 @@ class Sequence(ctypes.Structure):
         ("pages", c_void_p),
         ("conv", c_void_p),
         ("ssm", c_void_p),
+        ("ssm_before", c_void_p),
     ]
 
 

@@ -39,7 +39,7 @@ void convolve(const qc_model *model, const qc_layer *layer, int64_t first, int64
 static float softplus(float x) { return x > 20.0f ? x : log1pf(expf(x)); }
 
 /* Four vectors of a head's channels at a time: their state stays in the cache, their sums in registers. */
-ALWAYS void scan_channels(float *state, int64_t width, int64_t states, float decay, const float *b, const float *c,
+ALWAYS void scan_channels(const float *before, float *state, int64_t width, int64_t states, float decay, const float *b, const float *c,
                           const float *x, float step, float d, const int vectors, float *y) {
     f8 input[4], sum[4], fade = f8_set(decay);
     for (int v = 0; v < vectors; v++) {
@@ -48,10 +48,10 @@ ALWAYS void scan_channels(float *state, int64_t width, int64_t states, float dec
     }
     for (int64_t n = 0; n < states; n++) {
         f8 b_n = f8_set(b[n]), c_n = f8_set(c[n]);
-        float *row = state + n * width;
+        int64_t row = n * width;
         for (int v = 0; v < vectors; v++) {
-            f8 s = f8_fma(input[v], b_n, f8_mul(f8_load(row + v * 8), fade));
-            f8_store(row + v * 8, s);
+            f8 s = f8_fma(input[v], b_n, f8_mul(f8_load(before + row + v * 8), fade));
+            f8_store(state + row + v * 8, s);
             sum[v] = f8_fma(s, c_n, sum[v]);
         }
     }
@@ -60,7 +60,8 @@ ALWAYS void scan_channels(float *state, int64_t width, int64_t states, float dec
 
 /* A few tokens at a time, and of the head a few channels through all of them: their state stays in the cache. */
 void scan_head(const qc_model *model, const qc_layer *layer, int32_t head, int32_t count, const float *mixed,
-               int64_t stride, const float *dt, int64_t dt_stride, float *state, float *y, int64_t y_stride) {
+               int64_t stride, const float *dt, int64_t dt_stride, const float *before, float *state, float *y,
+               int64_t y_stride) {
     int64_t width = model->mamba_head_dim, inner = mamba_inner(model), states = model->state;
     int64_t group = head / (model->mamba_heads / model->state_groups), of_b = inner + group * states;
     float steps[TOKENS], decays[TOKENS];
@@ -75,14 +76,15 @@ void scan_head(const qc_model *model, const qc_layer *layer, int32_t head, int32
             vectors = p + 32 <= width ? 4 : 1;
             for (int32_t i = 0; i < tokens; i++) {
                 const float *x = mixed + i * stride + head * width + p, *b = mixed + i * stride + of_b;
-                const float *c = b + model->state_groups * states;
+                const float *c = b + model->state_groups * states, *from = (i ? state : before) + p;
                 float *out = y + i * y_stride + head * width + p;
                 if (vectors == 4)
-                    scan_channels(state + p, width, states, decays[i], b, c, x, steps[i], layer->d[head], 4, out);
+                    scan_channels(from, state + p, width, states, decays[i], b, c, x, steps[i], layer->d[head], 4, out);
                 else
-                    scan_channels(state + p, width, states, decays[i], b, c, x, steps[i], layer->d[head], 1, out);
+                    scan_channels(from, state + p, width, states, decays[i], b, c, x, steps[i], layer->d[head], 1, out);
             }
         }
+        before = state;
     }
 }
 

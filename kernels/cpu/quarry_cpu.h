@@ -18,7 +18,7 @@
 #define QC_API __attribute__((visibility("default")))
 #endif
 
-#define QC_ABI 6
+#define QC_ABI 7
 #define QC_GROUP 8       /* rows packed beside each other */
 #define QC_PAGE 64       /* tokens in a page of keys and values */
 #define QC_SEGMENT 512   /* tokens whose attention is summed before segments are combined */
@@ -74,6 +74,7 @@ typedef struct {
     uint8_t *const *pages;      /* [attention layers][page_capacity], each qc_page_bytes */
     float *const *conv;         /* [mamba layers], each [conv_width - 1][channels], oldest first */
     float *const *ssm;          /* [mamba layers], each [mamba_heads][state][mamba_head_dim] */
+    float *const *ssm_before;   /* the same, read in place of `ssm`, which is only written then; or NULL */
 } qc_sequence;
 
 typedef struct {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import xllamacpp
 
 SLOTS = 4  # answers at a time
@@ -44,3 +45,19 @@ def llama_cpp_client(model: Path, **settings: Any) -> Iterator[httpx.Client]:
         httpx.Client(base_url=address, timeout=120, trust_env=False) as client,
     ):
         yield client
+
+
+def their_log_probabilities(client: httpx.Client, prompt: list[int], vocabulary: int, **more: Any) -> np.ndarray:
+    """(vocabulary,) of the token after `prompt`."""
+    request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": vocabulary} | more
+    answer = client.post("/completion", json=request).raise_for_status().json()
+    theirs = np.full(vocabulary, -np.inf)
+    for top in answer["completion_probabilities"][0]["top_logprobs"]:
+        theirs[top["id"]] = top["logprob"]
+    return theirs
+
+
+def divergence(expected: np.ndarray, found: np.ndarray) -> float:
+    """The mean of Kullback and Leibler's, in nats, of log-probabilities (..., vocabulary)."""
+    known = np.isfinite(expected)
+    return float((np.exp(expected) * (np.where(known, expected, found) - found)).sum(-1).mean())

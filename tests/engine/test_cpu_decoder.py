@@ -99,6 +99,22 @@ def test_forks_go_their_own_ways(decoder: Decoder[Any], length: int):
     assert (first.length, second.length, third.length) == (length + 70, length + 70, length + 3)
 
 
+@pytest.mark.parametrize("end", [1, 40, 70])
+def test_forks_of_an_ended_state_go_their_own_ways(decoder: Decoder[Any], end: int):
+    """Whether they have read on, were forked themselves or are looked at before that."""
+    text, more = tokens(130), tokens(end, 1)
+    ended = decoder.new_state(400)
+    read(decoder, text, state=ended)
+    expected = read(decoder, text + more)
+    parts = b"".join(part.tobytes() for part in ended.parts)
+    first, second, third = (ended.fork(ended=True) for _ in range(3))
+    nested = second.fork()
+    assert b"".join(part.tobytes() for part in third.parts) == parts
+    for state in (first, second, nested, third, ended.fork(ended=True)):
+        np.testing.assert_array_equal(read(decoder, more, state=state), expected)
+    assert b"".join(part.tobytes() for part in ended.parts) == parts
+
+
 def test_the_logits_of_every_token_are_those_of_its_prefix(decoder: Decoder[Any]):
     text = tokens(40)
     [every] = decoder.step([Reading(decoder.new_state(40), text, 40)])

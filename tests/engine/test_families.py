@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import gguf
-import httpx
 import numpy as np
 import pytest
 
@@ -14,7 +13,7 @@ from engine.checkpoint.source import open_checkpoint
 from engine.errors import ModelFileError
 from engine.loader import LoadedModel, load_model
 from engine.reading import Reading
-from tests.engine.oracle import FLOAT32, llama_cpp_client
+from tests.engine.oracle import FLOAT32, divergence, llama_cpp_client, their_log_probabilities
 from tests.engine.tiny import (
     GRANITE,
     KV_HEADS,
@@ -62,27 +61,27 @@ def test_family_equals_llama_cpp(tmp_path: Path, name: str):
     long = np.random.default_rng(0).integers(3, VOCABULARY, 150).tolist()  # more than two chunks of a scan
     with llama_cpp_client(path, **FLOAT32) as client:
         for prompt in (PROMPT, long):
-            theirs = their_log_probabilities(client, prompt)
+            theirs = their_log_probabilities(client, prompt, VOCABULARY, **LETTER)
             for model in models:
                 np.testing.assert_allclose(log_probabilities(model, prompt, len(prompt)), theirs, atol=1e-3)
 
 
-def their_log_probabilities(client: httpx.Client, prompt: list[int]) -> np.ndarray:
-    letter = VOCABULARY - len(MERGES) - 256 + byte_alphabet().index("a")
-    request = {
-        "prompt": prompt,
-        "n_predict": 1,
-        "temperature": 0,
-        "n_probs": VOCABULARY,
-        "logit_bias": [
-            [letter, 1000]
-        ],  # a byte that is no character has no probabilities; these are of before the bias
-    }
-    answer = client.post("/completion", json=request).raise_for_status().json()
-    theirs = np.zeros(VOCABULARY)
-    for top in answer["completion_probabilities"][0]["top_logprobs"]:
-        theirs[top["id"]] = top["logprob"]
-    return theirs
+# llama.cpp tells no probabilities where it answers a byte that is no character; those it tells are of before the bias.
+LETTER = {"logit_bias": [[VOCABULARY - len(MERGES) - 256 + byte_alphabet().index("a"), 1000]]}
+
+
+@pytest.mark.parametrize("name", ["hybrid with groups", "hybrid with experts"])
+def test_a_hybrid_s_distributions_equal_llama_cpp(tmp_path: Path, name: str, scale: int):
+    """After every prefix of a random text, as far apart as two orders of adding in float32 are."""
+    path = write_tiny(tmp_path / "tiny.gguf", **FAMILIES[name])
+    model = load_model(path, cache="f32")
+    text = np.random.default_rng().integers(3, VOCABULARY, 50 * scale).tolist()
+    prefixes = [text[:length] for length in range(1, len(text) + 1)]
+    with llama_cpp_client(path, **FLOAT32) as client:
+        theirs = np.stack([their_log_probabilities(client, prefix, VOCABULARY, **LETTER) for prefix in prefixes])
+    ours = np.stack([log_probabilities(model, prefix, len(prefix)) for prefix in prefixes])
+    assert divergence(theirs, ours) <= 1e-3, text
+    assert np.mean(theirs.argmax(-1) == ours.argmax(-1)) >= 0.99, text
 
 
 @pytest.mark.parametrize("rope", [True, False])

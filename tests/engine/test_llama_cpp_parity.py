@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import gguf
 import httpx
 import numpy as np
 import pytest
@@ -26,79 +25,14 @@ from hypothesis import strategies as st
 from engine.loader import LoadedModel, load_model
 from engine.protocol import Message
 from engine.reading import STEP_TOKENS, Reading
-from tests.engine.oracle import FLOAT32, SLOTS, llama_cpp_client
+from tests.engine.copying import copy_as_float32
+from tests.engine.oracle import FLOAT32, SLOTS, divergence, llama_cpp_client, their_log_probabilities
+from tests.engine.texts import POSTS, QUESTIONS
 
 ANSWER_TOKENS = 64
 NEAR = 0.1  # log-probabilities this close may come out in either order
 NEAR_IN_FLOAT32 = 0.01  # the same where nobody rounds to 8 bits
 MAY_DIFFER = 4  # of 20 prompts
-
-POSTS = (
-    "Our sourdough starter turned one today. Feed yours every morning, keep it warm, and it will reward you with bread "
-    "that tastes like a holiday.",
-    "Tickets for Friday's concert in Berlin are nearly gone. Doors open at seven, the first band plays at eight, and "
-    "the last train leaves at midnight.",
-    "Three tips for better phone photos: clean the lens, tap to focus on the eyes, and turn so that the window is "
-    "behind you and not behind your friend.",
-    "The sky is blue because air scatters short waves of light more than long ones. At sunset the light travels "
-    "further, and only the red is left for us.",
-    "We are sorry that your parcel is late. It left our workshop on Monday, the carrier has found it again, and you "
-    "should hold it in your hands by Thursday.",
-    "Our speaker is ill, and so the workshop moves from Monday to Tuesday. The room stays the same, your tickets stay "
-    "valid, and the slides are in the shared folder.",
-    "Paris in three days: walk along the river, see one museum and not five, eat early where the menu is short, and "
-    "leave an afternoon for nothing at all.",
-    "Autumn rain on the tin roof, a kettle that sings, and a book with too many pages. I would not trade this evening "
-    "for the whole summer.",
-    "Five vegetables to sow in April: radishes, spinach, peas, carrots and lettuce. They do not mind a cold night, and "
-    "the first harvest is ready in May.",
-    "This wallet is cut from one piece of leather and sewn by hand. It holds six cards and a few notes, and it grows "
-    "more beautiful with every year.",
-    "A cast iron pan needs no soap. Wipe it while it is warm, scrub with salt if something sticks, dry it on the stove "
-    "and rub it with a little oil.",
-    "We crossed the Alps by bicycle in nine days. The passes were steep, the huts were full, and the descent to the "
-    "lake was worth every single drop of sweat.",
-    "Error 404 means that the server is there but the page is not. Check the address, go back to the start page, or "
-    "tell the owner that a link is broken.",
-    "Thank you, first hundred readers. You answered when nobody else did, you corrected my spelling, and you are the "
-    "reason why this letter has a second year.",
-    "A ripe mango gives a little when you press it. It smells of peach and honey at the stem, and the juice runs down "
-    "to your elbow before you find a napkin.",
-    "Pancakes for four: two eggs, two cups of flour, two cups of milk and a pinch of salt. Let the batter rest, heat "
-    "the pan well, and turn each one only once.",
-    "Monday runners, put on your shoes before you look at the weather. The first mile is a lie, the second is a "
-    "question, and the third is the answer.",
-    "New video: how we film a whole cooking show with one camera and two lamps. The trick is a white wall, a slow "
-    "zoom, and a cook who never stops talking.",
-    "The library opens on Sundays from now on. Bring your children, your questions and your overdue books. There will "
-    "be cake, and nobody will ask about the fines.",
-    "We measured it: posts with one clear question get twice as many answers as posts with three. Ask one thing, ask "
-    "it early, and then be quiet and listen.",
-)
-
-
-QUESTIONS = (
-    "Announce a live concert in Berlin on Friday evening.",
-    "What does HTTP status 404 mean?",
-    "What is the capital of France?",
-    "Write a short social media post about sourdough bread for home bakers.",
-    "Explain why the sky is blue in one paragraph.",
-    "List three tips for better phone photos.",
-    "Write a polite reply to a customer whose parcel is late.",
-    "Summarize the plot of Romeo and Juliet in two sentences.",
-    "How do I keep basil alive on a window sill?",
-    "Translate 'good morning' into Spanish.",
-    "Write a haiku about autumn rain.",
-    "What is 17 times 24?",
-    "Give me a headline for a post about bicycle touring in the Alps.",
-    "Why does bread dough rise slower in winter?",
-    "Name five vegetables to sow in April.",
-    "Describe the taste of a ripe mango.",
-    "What should a beginner know about watercolour paper?",
-    "Write an invitation to a book club meeting on Tuesday.",
-    "How can I make my videos shorter without losing viewers?",
-    "Tell me a fun fact about cats.",
-)
 
 
 @dataclass(frozen=True)
@@ -174,8 +108,7 @@ def test_greedy_tokens_equal_llama_cpp(starter: LoadedModel, llama_cpp: httpx.Cl
 def float32_file(starter_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The starter model's weights written as float32, so that nobody rounds activations."""
     path = tmp_path_factory.mktemp("exact") / "float32.gguf"
-    write_as_float32(starter_model, path)
-    yield path
+    yield copy_as_float32(starter_model, path)
     path.unlink()  # half a gigabyte
 
 
@@ -190,35 +123,19 @@ def exact(float32_file: Path) -> LoadedModel:
     return load_model(float32_file, threads=1, cache="f32")
 
 
-def write_as_float32(source: Path, target: Path) -> None:
-    """Copy a GGUF file with the third-party reader, dequantiser and writer, none of them ours."""
-    reader, writer = gguf.GGUFReader(source), gguf.GGUFWriter(target, "llama")
-    for key, field in reader.fields.items():
-        if not key.startswith("GGUF.") and key not in ("general.architecture", "general.file_type"):
-            kind, *inner = field.types
-            writer.add_key_value(key, field.contents(), kind, sub_type=inner[-1] if inner else None)
-    for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def test_log_probabilities_equal_llama_cpp_in_float32(exact: LoadedModel, exact_llama_cpp: httpx.Client):
-    """The whole vocabulary after real chat prompts, one of them longer than a page."""
-    for text in ("What is the capital of France?", "Summarise these posts:\n\n" + "\n\n".join(POSTS[:7])):
-        prompt = exact.template.encode([Message("user", (text,))]).tokens
-        request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": exact.decoder.config.vocabulary}
-        answer = exact_llama_cpp.post("/completion", json=request).raise_for_status().json()
-        theirs = np.zeros(exact.decoder.config.vocabulary)
-        for top in answer["completion_probabilities"][0]["top_logprobs"]:
-            theirs[top["id"]] = top["logprob"]
-        logits = read(exact, prompt)
-        ours = log_softmax(logits[0])
-        likely = theirs > -15
-        assert likely.sum() > 1000
-        np.testing.assert_allclose(ours[likely], theirs[likely], atol=0.002)
+def test_distributions_equal_llama_cpp_in_float32(exact: LoadedModel, exact_llama_cpp: httpx.Client, scale: int):
+    """The whole vocabulary, here and there in a text longer than a page and after a chat prompt."""
+    posts = exact.tokenizer.encode("\n\n".join(POSTS[:7]), control=False)
+    prompts = [posts[: random.randint(20, len(posts))] for _ in range(6 * scale)]
+    prompts.append(exact.template.encode([Message("user", (QUESTIONS[2],))]).tokens)
+    vocabulary = exact.decoder.config.vocabulary
+    theirs = np.stack([their_log_probabilities(exact_llama_cpp, prompt, vocabulary) for prompt in prompts])
+    ours = np.stack([log_softmax(read(exact, prompt)[0]) for prompt in prompts])
+    likely = theirs > -15
+    assert likely.sum() > 1000 * len(prompts)
+    np.testing.assert_allclose(ours[likely], theirs[likely], atol=0.002)
+    assert divergence(theirs, ours) <= 1e-3
+    assert np.mean(theirs.argmax(-1) == ours.argmax(-1)) >= 0.99
 
 
 def test_open_greedy_answers_equal_llama_cpp_in_float32(exact: LoadedModel, exact_llama_cpp: httpx.Client, scale: int):

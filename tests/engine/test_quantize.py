@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gguf
-import httpx
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -18,7 +17,7 @@ from engine.checkpoint.source import open_checkpoint
 from engine.loader import LoadedModel, load_model
 from engine.quantize import MIXTURES, Q4_K, Q6_K, Q8_0, quantize, stored_type
 from engine.reading import Reading
-from tests.engine.oracle import FLOAT32, llama_cpp_client
+from tests.engine.oracle import FLOAT32, divergence, llama_cpp_client, their_log_probabilities
 from tests.engine.tiny import VOCABULARY, write_tiny
 from tests.engine.tiny_folder import write_tiny_folder
 
@@ -88,19 +87,7 @@ def read(model: LoadedModel, tokens: list[int]) -> np.ndarray:
     return log_softmax(logits)
 
 
-def divergence(expected: np.ndarray, found: np.ndarray) -> float:
-    """The mean of Kullback and Leibler's, in nats, of log-probabilities (..., vocabulary)."""
-    return float((np.exp(expected) * (expected - found)).sum(-1).mean())
-
-
-def their_log_probabilities(client: httpx.Client, prompt: list[int]) -> np.ndarray:
-    """Of the token after `prompt`; the bias makes a letter of it, since half a character has no probabilities."""
-    request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": VOCABULARY, "logit_bias": [[100, 1000]]}
-    answer = client.post("/completion", json=request).raise_for_status().json()
-    found = np.zeros(VOCABULARY)
-    for top in answer["completion_probabilities"][0]["top_logprobs"]:
-        found[top["id"]] = top["logprob"]
-    return found
+LETTER = {"logit_bias": [[100, 1000]]}  # llama.cpp tells no probabilities where it answers half a character
 
 
 @pytest.mark.parametrize("kind", MIXTURES)
@@ -115,7 +102,7 @@ def test_llama_cpp_computes_the_same_from_what_is_written(tmp_path: Path, name: 
     assert divergence(whole, ours) < {"q8_0": 1e-3, "q4_k_m": 0.05}[kind]
     with llama_cpp_client(target, **FLOAT32) as client:
         for length in (1, 7, len(PROMPT)):
-            theirs = their_log_probabilities(client, PROMPT[:length])
+            theirs = their_log_probabilities(client, PROMPT[:length], VOCABULARY, **LETTER)
             # Equal to six digits, until one activation of thousands is rounded to the other side.
             assert divergence(theirs, ours[length - 1]) < 1e-3
 

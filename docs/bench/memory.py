@@ -41,7 +41,7 @@ def peak(file: Path, context: int, cache: str) -> float:
     assert process.stdout
     try:
         port = json.loads(process.stdout.readline())["port"]
-        request = {"prompt": [1000 + i % 1000 for i in range(context - NEW)], "max_tokens": NEW}
+        request = {"prompt": [3 + i % 200 for i in range(context - NEW)], "max_tokens": NEW}
         headers = {"Authorization": "Bearer bench"}
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=3600, trust_env=False

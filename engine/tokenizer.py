@@ -10,7 +10,7 @@ import codecs
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
@@ -81,9 +81,9 @@ def vocabulary_from_gguf(metadata: Mapping[str, Any]) -> Vocabulary:
         raise damaged("its token types do not match its tokens")
     if not _strings(merges):
         raise damaged("its merge list is missing")
-    pairs = [tuple(merge.split(" ")) for merge in merges]
-    known_tokens = set(tokens)
-    if not all(len(pair) == 2 and {*pair, "".join(pair)} <= known_tokens for pair in pairs):
+    shared = {token: token for token in tokens}  # one object each, however many merges it is in
+    pairs = [tuple(shared.get(part, "") for part in merge.split(" ")) for merge in merges]
+    if not all(len(pair) == 2 and all(pair) and "".join(pair) in shared for pair in pairs):
         raise damaged("a merge joins tokens that it does not hold")
     check_byte_alphabet(tokens, kinds)
 
@@ -128,8 +128,8 @@ class TextTokenizer:
     """
 
     def __init__(self, vocabulary: Vocabulary, bpe: Tokenizer | None = None) -> None:
-        self.vocabulary = vocabulary
         self._bpe = bpe or _byte_level_bpe(vocabulary)
+        self.vocabulary = vocabulary = replace(vocabulary, merges=[])  # megabytes that nobody asks for again
         kinds = list(zip(vocabulary.tokens, vocabulary.kinds, strict=True))
         self._ids = {token: i for i, (token, kind) in enumerate(kinds) if kind in (CONTROL, USER_DEFINED) and token}
         user_defined = {token for token, kind in kinds if kind == USER_DEFINED and token}

@@ -142,6 +142,8 @@ class PrefixStore:
         """Keep a copy of `state`, which has read `prefix`; on disk too where none of the `shorter` ones is near."""
         if prefix.key in self._entries:
             return
+        if self._files is None and self._decoder.state_bytes(prefix.length) > self._limit:
+            return  # a copy would have no place
         try:
             entry = _Entry(state.fork(prefix.length), logits)
         except MemoryError:  # the answer itself goes on

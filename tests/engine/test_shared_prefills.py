@@ -41,7 +41,7 @@ class Tape:
     def length(self, _value: int) -> None:
         raise AssertionError("a step reads tokens")
 
-    def fork(self, capacity: int | None = None) -> Tape:
+    def fork(self, capacity: int | None = None, *, ended: bool = False) -> Tape:
         return Tape(capacity or self.capacity, [*self.tokens])
 
     @property

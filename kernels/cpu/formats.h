@@ -36,7 +36,8 @@ enum { TILE = 4, WIDE = 16 }; /* columns of a product that share unpacked weight
 typedef struct {
     int8_t q[64][WIDE][4]; /* four numbers of each column */
     float scale[WIDE];
-    int16_t sum16[8][WIDE][2], sum32[4][WIDE][2]; /* two sums of each column */
+    int16_t sum32[4][WIDE][2];    /* two sums of each column */
+    int16_t offsets[16][WIDE][2]; /* of 16 numbers: -32 times the sum of those that one 16-bit lane of products meets */
 } wide256;
 
 int64_t format_columns(int32_t format); /* columns of a block; 0: unknown */
@@ -45,7 +46,6 @@ int64_t block_bytes(int32_t format);    /* of a packed block, eight rows */
 
 void quantise32(const float *x, int64_t count, column32 *out);
 void quantise256(const float *x, int64_t count, column256 *out);
-void widen256(const column256 *columns, int64_t stride, wide256 *out); /* one block of sixteen columns */
 
 /* Columns of one matrix product in the kinds that formats ask for. A column is `columns` numbers long. */
 typedef struct {
@@ -59,6 +59,7 @@ typedef struct {
 enum { WANTS_FLOATS = 1, WANTS_32 = 2, WANTS_256 = 4 };
 int input_kind(int32_t format);
 int takes_wide(int64_t columns, int wants); /* whether any product of such columns has a wide kernel */
+void widen256(const column256 *columns, int64_t stride, wide256 *out); /* one block of sixteen columns, if so */
 
 /* What becomes of a product and its bias: out[column * stride + row] = value * factor, added to what stands there if
  * `add`; with `swiglu` groups come in pairs and out gets silu(gate) * up. */

@@ -27,6 +27,7 @@ int takes_wide(int64_t columns, int wants) { return columns >= WIDE && wants & W
 #else
 #include "dot_plain.h"
 int takes_wide(int64_t columns, int wants) { return 0 * columns * wants; }
+void widen256(const column256 *columns, int64_t stride, wide256 *out) { (void)columns, (void)stride, (void)out; }
 #endif
 
 KERNEL(dot_f32, float) {

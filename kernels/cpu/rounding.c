@@ -44,12 +44,3 @@ void quantise256(const float *x, int64_t count, column256 *out) {
         for (int j = 0; j < 8; j++) out->sum32[j] = (int16_t)(out->sum16[2 * j] + out->sum16[2 * j + 1]);
     }
 }
-
-void widen256(const column256 *columns, int64_t stride, wide256 *out) {
-    for (int c = 0; c < WIDE; c++, columns += stride) {
-        for (int i = 0; i < 64; i++) memcpy(out->q[i][c], columns->q + i * 4, 4);
-        for (int i = 0; i < 8; i++) memcpy(out->sum16[i][c], columns->sum16 + i * 2, 4);
-        for (int i = 0; i < 4; i++) memcpy(out->sum32[i][c], columns->sum32 + i * 2, 4);
-        out->scale[c] = columns->scale;
-    }
-}

@@ -7,7 +7,7 @@
  * Floor: 9 multiplications for 256 products on two ports, 57 products a cycle; measured on Zen 3: 34, dot_avx2.h 25. */
 typedef struct { /* of eight rows */
     int8_t numbers[64][8][4];                  /* four of each row, none below zero */
-    int16_t scales[16][8][2], factors[8][8][2]; /* each scale twice; what the columns' own sums are multiplied by */
+    int16_t scales[16][8][2], minima[4][8][2]; /* each scale twice; two minima each */
     int32_t sums[8][WIDE];
 } unpacked256;
 
@@ -18,13 +18,18 @@ ALWAYS i8 broadcast_group(const void *p) {
 }
 ALWAYS void store(void *p, i8 x) { _mm256_storeu_si256((__m256i *)p, x); }
 
-/* Sums of products times their scales. `steps` of four numbers have one scale, and `deep` of them fit into 16 bits. */
-ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const int deep) {
+/* Sums of products times their scales. `steps` of four numbers have one scale, and the sum of `deep` of them fits into 16
+ * bits, with the offset if `shifted` (sums on the way to it may not: they wrap, and wrap back). */
+ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const int deep, const int shifted) {
     for (int first = 0; first < 8; first += 4) {
         i8 sums[4][2];
         for (int r = 0; r < 4; r++) sums[r][0] = sums[r][1] = _mm256_setzero_si256();
         for (int step = 0; step < 64; step += deep) {
             i8 products[4][2];
+            for (int r = 0; shifted && r < 4; r++) {
+                products[r][0] = load(x->offsets[step / steps]);
+                products[r][1] = load(x->offsets[step / steps][8]);
+            }
 #pragma GCC unroll 8
             for (int d = 0; d < deep; d++) {
                 i8 left = load(x->q[step + d]), right = load(x->q[step + d][8]);
@@ -32,8 +37,8 @@ ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const i
                 for (int r = 0; r < 4; r++) {
                     i8 row = broadcast_group(u->numbers[step + d][first + r]);
                     i8 a = _mm256_maddubs_epi16(row, left), b = _mm256_maddubs_epi16(row, right);
-                    products[r][0] = d ? _mm256_add_epi16(products[r][0], a) : a;
-                    products[r][1] = d ? _mm256_add_epi16(products[r][1], b) : b;
+                    products[r][0] = d || shifted ? _mm256_add_epi16(products[r][0], a) : a;
+                    products[r][1] = d || shifted ? _mm256_add_epi16(products[r][1], b) : b;
                     /* Added here and now: compilers keep all products for later, and registers do not suffice. */
                     __asm__("" : "+x"(products[r][0]), "+x"(products[r][1]));
                 }
@@ -52,11 +57,11 @@ ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const i
     }
 }
 
-/* Row r's factors times the sums of eight columns, which two 16-bit numbers stand for: sum16 or sum32. */
-ALWAYS i8 wide_factors(const unpacked256 *u, int r, const int16_t (*column_sums)[WIDE][2], int half, const int pairs) {
+/* Row r's minima times the sums of eight columns. */
+ALWAYS i8 wide_minima(const unpacked256 *u, int r, const wide256 *x, int half) {
     i8 sum = _mm256_setzero_si256();
-    for (int p = 0; p < pairs; p++) {
-        i8 product = _mm256_madd_epi16(broadcast_group(u->factors[p][r]), load(column_sums[p][half * 8]));
+    for (int p = 0; p < 4; p++) {
+        i8 product = _mm256_madd_epi16(broadcast_group(u->minima[p][r]), load(x->sum32[p][half * 8]));
         sum = _mm256_add_epi32(sum, product);
     }
     return sum;
@@ -67,11 +72,11 @@ ALWAYS void wide_with_minima(const uint8_t *w, const wide256 *x, unpacked256 *u,
     f8_store(d, f8_from_half((const uint16_t *)w));
     f8_store(dmin, f8_from_half((const uint16_t *)(w + 16)));
     for (int sub = 0; sub < 8; sub++) store(u->scales[sub], twice(w + 32 + sub * 8, 0));
-    for (int p = 0; p < 4; p++) store(u->factors[p], paired(w + 96 + p * 16, 0));
-    wide_sums(u, x, 8, deep);
+    for (int p = 0; p < 4; p++) store(u->minima[p], paired(w + 96 + p * 16, 0));
+    wide_sums(u, x, 8, deep, 0);
     for (int r = 0; r < 8; r++) {
         for (int half = 0; half < 2; half++) {
-            f8 scale = f8_load(x->scale + half * 8), minima = to_float(wide_factors(u, r, x->sum32, half, 4));
+            f8 scale = f8_load(x->scale + half * 8), minima = to_float(wide_minima(u, r, x, half));
             f8 sum = f8_fma(f8_mul(f8_set(d[r]), scale), to_float(load(u->sums[r] + half * 8)), acc[r][half]);
             acc[r][half] = f8_fma(f8_mul(f8_set(dmin[r]), f8_sub(f8_zero(), scale)), minima, sum);
         }
@@ -108,13 +113,11 @@ ALWAYS void wide_q6_k(const uint8_t *w, const wide256 *x, f8 (*acc)[2]) {
             for (int g = 0; g < 8; g++) store(u.numbers[half * 32 + stream * 8 + g], six_bits(w, half, stream, g));
     }
     for (int j = 0; j < 16; j++) store(u.scales[j], twice(w + 16 + j * 8, 1));
-    for (int p = 0; p < 8; p++) store(u.factors[p], paired(w + 16 + p * 16, 1));
-    wide_sums(&u, x, 4, 2);
+    wide_sums(&u, x, 4, 4, 1); /* with the offset numbers are -32 to 31: 4 * 2 * 32 * 127 < 2^15 */
     f8_store(d, f8_from_half((const uint16_t *)w));
     for (int r = 0; r < 8; r++) {
         for (int half = 0; half < 2; half++) {
-            i8 offset = _mm256_slli_epi32(wide_factors(&u, r, x->sum16, half, 8), 5); /* numbers stand for -32 to 31 */
-            f8 total = to_float(_mm256_sub_epi32(load(u.sums[r] + half * 8), offset));
+            f8 total = to_float(load(u.sums[r] + half * 8));
             acc[r][half] = f8_fma(f8_mul(f8_set(d[r]), f8_load(x->scale + half * 8)), total, acc[r][half]);
         }
     }
@@ -136,5 +139,21 @@ static void dot_wide(int32_t format, const uint8_t *w, const wide256 *x, int64_t
     for (int c = 0; c < WIDE; c++) {
         for (int r = 0; r < 8; r++) columns[c][r] = rows[r][c];
         out[c] = f8_load(columns[c]);
+    }
+}
+
+void widen256(const column256 *columns, int64_t stride, wide256 *out) {
+    for (int c = 0; c < WIDE; c++, columns += stride) {
+        for (int i = 0; i < 64; i++) memcpy(out->q[i][c], columns->q + i * 4, 4);
+        for (int i = 0; i < 4; i++) memcpy(out->sum32[i][c], columns->sum32 + i * 2, 4);
+        out->scale[c] = columns->scale;
+    }
+    for (int group = 0; group < 16; group++) {
+        for (int c = 0; c < WIDE; c += 8) {
+            i8 sum = _mm256_setzero_si256();
+            for (int i = 0; i < 4; i++)
+                sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(_mm256_set1_epi8(1), load(out->q[group * 4 + i][c])));
+            store(out->offsets[group][c], _mm256_sub_epi16(_mm256_setzero_si256(), _mm256_slli_epi16(sum, 5)));
+        }
     }
 }

@@ -226,5 +226,6 @@ def test_same_request_gives_the_same_text_beside_another(starter_model: Path, ht
         lines = other.iter_lines()
         next(lines)
         beside = ask(client, **request).json()["choices"]
-        assert client.get("/health").json()["running"] == 1
+        # The other one still is; a client may have its answer a moment before its place is free.
+        assert until(lambda: client.get("/health").json()["running"] == 1)
     assert beside == alone

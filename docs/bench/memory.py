@@ -9,12 +9,8 @@ fills its context but for sixteen tokens. Peak is VmHWM of Linux: pages of the f
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -22,36 +18,24 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from engine.bench import opened
+from tests.engine.processes import TOKEN, engine
 from tests.engine.tiny import write_tiny
 
-ROOT = Path(__file__).parents[2]
 MB = 1e6
 NEW = 16
 
 
 def peak(file: Path, context: int, cache: str) -> float:
     """MB that an engine held at most, up to the end of one answer."""
-    command = [sys.executable, "-m", "engine", "serve", "--with-owner", "--model", str(file), "--context", str(context)]
-    command += ["--parallel", "1", "--prefix-memory", "0", "--cache", cache]
-    environment = {**os.environ, "QUARRY_ENGINE_TOKEN": "bench"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin
-    assert process.stdout
-    try:
-        port = json.loads(process.stdout.readline())["port"]
-        request = {"prompt": [3 + i % 200 for i in range(context - NEW)], "max_tokens": NEW}
-        headers = {"Authorization": "Bearer bench"}
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=3600, trust_env=False
-        ) as client:
-            client.post("/v1/completions", json=request).raise_for_status()
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-    finally:
-        with suppress(OSError):
-            process.stdin.close()
-        process.wait(20)
+    options = ("--context", str(context), "--parallel", "1", "--prefix-memory", "0", "--cache", cache)
+    request = {"prompt": [3 + i % 200 for i in range(context - NEW)], "max_tokens": NEW}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with (
+        engine(file, *options) as running,
+        httpx.Client(base_url=running.url, headers=headers, timeout=3600, trust_env=False) as client,
+    ):
+        client.post("/v1/completions", json=request).raise_for_status()
+        status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) * 1024 / MB for line in status.splitlines() if line.startswith("VmHWM"))
 
 

@@ -13,7 +13,8 @@ ALWAYS void fetch_ahead(const uint8_t *block, int bytes, const int columns) {
 }
 
 ALWAYS i8 load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
-ALWAYS i8 broadcast4(const int8_t *p) {
+/* Four bytes: numbers of eight bits, or two of sixteen. */
+ALWAYS i8 broadcast4(const void *p) {
     int32_t four;
     memcpy(&four, p, 4);
     return _mm256_set1_epi32(four);
@@ -62,12 +63,6 @@ ALWAYS i8 twice(const uint8_t *p, int is_signed) {
 ALWAYS i8 paired(const uint8_t *p, int is_signed) {
     __m128i both = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)p), _mm_loadl_epi64((const __m128i *)(p + 8)));
     return is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
-}
-
-ALWAYS i8 broadcast_pair(const int16_t *p) {
-    int32_t pair;
-    memcpy(&pair, p, 4);
-    return _mm256_set1_epi32(pair);
 }
 
 ALWAYS void load_nibbles32(const uint8_t *w, i8 *out) {
@@ -171,7 +166,7 @@ KERNEL(dot_q8_0, column32) {
 ALWAYS i8 pair_sums(const i8 *factors, const int16_t *column_sums, const int pairs) {
     i8 sum = _mm256_setzero_si256();
     for (int p = 0; p < pairs; p++)
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(factors[p], broadcast_pair(column_sums + p * 2)));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(factors[p], broadcast4(column_sums + p * 2)));
     return sum;
 }
 

@@ -4,18 +4,14 @@
  * of eight columns in one maddubs; four rows and sixteen columns together, so that six loads serve eight of them. (In
  * dot_avx2.h every maddubs has a load of its own.) Per output the float operations are those of dot_avx2.h.
  *
- * Floor: 9 multiplications for 256 products on two ports, 57 products a cycle; measured on Zen 3: 34, dot_avx2.h 25. */
+ * Floor: 9 multiplications for 256 products on two ports, 57 products a cycle; measured on Zen 3: 32, dot_avx2.h 23
+ * (docs/bench/products.py). */
 typedef struct { /* of eight rows */
     int8_t numbers[64][8][4];                  /* four of each row, none below zero */
     int16_t scales[16][8][2], minima[4][8][2]; /* each scale twice; two minima each */
     int32_t sums[8][WIDE];
 } unpacked256;
 
-ALWAYS i8 broadcast_group(const void *p) {
-    int32_t four;
-    memcpy(&four, p, 4);
-    return _mm256_set1_epi32(four);
-}
 ALWAYS void store(void *p, i8 x) { _mm256_storeu_si256((__m256i *)p, x); }
 
 /* Sums of products times their scales. `steps` of four numbers have one scale, and the sum of `deep` of them fits into 16
@@ -35,7 +31,7 @@ ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const i
                 i8 left = load(x->q[step + d]), right = load(x->q[step + d][8]);
 #pragma GCC unroll 4
                 for (int r = 0; r < 4; r++) {
-                    i8 row = broadcast_group(u->numbers[step + d][first + r]);
+                    i8 row = broadcast4(u->numbers[step + d][first + r]);
                     i8 a = _mm256_maddubs_epi16(row, left), b = _mm256_maddubs_epi16(row, right);
                     products[r][0] = d || shifted ? _mm256_add_epi16(products[r][0], a) : a;
                     products[r][1] = d || shifted ? _mm256_add_epi16(products[r][1], b) : b;
@@ -45,7 +41,7 @@ ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const i
             }
 #pragma GCC unroll 4
             for (int r = 0; r < 4; r++) {
-                i8 scale = broadcast_group(u->scales[step / steps][first + r]);
+                i8 scale = broadcast4(u->scales[step / steps][first + r]);
                 sums[r][0] = _mm256_add_epi32(sums[r][0], _mm256_madd_epi16(products[r][0], scale));
                 sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(products[r][1], scale));
             }
@@ -61,7 +57,7 @@ ALWAYS void wide_sums(unpacked256 *u, const wide256 *x, const int steps, const i
 ALWAYS i8 wide_minima(const unpacked256 *u, int r, const wide256 *x, int half) {
     i8 sum = _mm256_setzero_si256();
     for (int p = 0; p < 4; p++) {
-        i8 product = _mm256_madd_epi16(broadcast_group(u->minima[p][r]), load(x->sum32[p][half * 8]));
+        i8 product = _mm256_madd_epi16(broadcast4(u->minima[p][r]), load(x->sum32[p][half * 8]));
         sum = _mm256_add_epi32(sum, product);
     }
     return sum;

@@ -21,7 +21,7 @@ from tests.engine.waiting import until
 
 REQUESTS = 200
 AT_ONCE = 8
-MOST_GROWTH = 8  # MB between half of the requests and all of them; two pages of prompts that are kept are less
+MOST_GROWTH = 8  # MB between half of the requests and all of them; the store of prompts may take 2
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
 
 
@@ -37,7 +37,7 @@ def words(chance: random.Random) -> str:
 
 
 def ask(client: openai.OpenAI, chance: random.Random) -> str:
-    """One request of a random kind; how it ended."""
+    """One request of a random kind, which is given."""
     kind = chance.choice(("plain", "stream", "hang up", "schema", "several", "text", "refused"))
     fields: dict[str, Any] = {
         "model": "tiny",
